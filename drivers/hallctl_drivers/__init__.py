@@ -1,0 +1,1 @@
+"""The drivers that come with hallctl: one package a wire protocol family."""

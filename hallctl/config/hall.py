@@ -1,0 +1,152 @@
+"""``hall.yaml``: windows, terminals and what they do. The centre pushes it whole; a box without a centre has it on disk."""
+
+from datetime import date, time
+from typing import Any, Literal
+
+from pydantic import Field
+
+from hallctl.config.base import Identifier, Section
+
+
+class Bus(Section):
+    """A port that several terminals share."""
+
+    id: Identifier = Field(description="name of the bus")
+    port: str = Field(description="serial:///dev/serial/by-id/...?baud=9600 or tcp://HOST:PORT of a serial server")
+
+
+class Terminal(Section):
+    """One device."""
+
+    id: Identifier = Field(description="name of the terminal, unique on this controller")
+    driver: str = Field(description="name of an installed driver; `hallctl check` lists them")
+    name: str = Field("", description="what people call it")
+    port: str | None = Field(None, description="its own port: tcp://HOST:PORT, serial:///dev/..., file:///dev/usb/lp0")
+    bus: Identifier | None = Field(None, description="the bus that it shares, instead of a port")
+    address: int | None = Field(None, ge=0, le=65534, description="its address on the bus")
+    options: dict[str, Any] = Field(default_factory=dict, description="what its driver wants to know")
+
+
+class Staff(Section):
+    """Who serves at a window."""
+
+    number: str = Field(description="staff number, as pads show it")
+    name: str = Field("", description="name, as pads show it")
+    stars: int | None = Field(None, ge=0, le=5, description="star level 0 to 5")
+
+
+class Post(Section):
+    """The staffed place at a window that a camera watches."""
+
+    camera: Identifier = Field(description="terminal id of the camera")
+    zone: list[tuple[float, float]] = Field(
+        min_length=3, description="corners of the place as fractions of the picture: [[x, y], ...], at least three"
+    )
+
+
+class Window(Section):
+    """A service counter."""
+
+    id: Identifier = Field(description="name of the window")
+    label: str = Field(description="number or name as displays and tickets show it")
+    display: Identifier | None = Field(None, description="terminal id of the display above it")
+    pad: Identifier | None = Field(None, description="terminal id of the evaluation pad")
+    keypad: Identifier | None = Field(None, description="terminal id of the caller keypad")
+    post: Post | None = Field(None, description="the place that a camera watches")
+    staff: Staff | None = Field(None, description="who serves here")
+
+
+class TicketText(Section):
+    """A line of a ticket layout; exactly one of ``text``, ``qr``, ``columns``, ``rule`` and ``feed``."""
+
+    text: str | None = Field(None, description="text; {number} {service} {waiting} {time} {window} ... are filled in")
+    columns: tuple[str, str] | None = Field(None, description="text at the left and at the right edge of one line")
+    qr: str | None = Field(None, description="content of a QR code; fields are filled in")
+    rule: bool = Field(False, description="a dashed line")
+    feed: int | None = Field(None, ge=1, le=20, description="empty lines")
+    align: Literal["left", "center", "right"] = Field("left", description="where it stands")
+    size: tuple[int, int] = Field((1, 1), description="character scale [width, height], 1 to 4 each")
+    bold: bool = Field(False, description="bold text")
+    module: int = Field(6, ge=1, le=16, description="dot size of a QR code")
+
+
+class TicketLayout(Section):
+    """What a ticket looks like."""
+
+    id: Identifier = Field(description="name of the layout")
+    lines: list[TicketText] = Field(min_length=1, description="what is printed, from the top")
+
+
+class DutySpan(Section):
+    """Hours of one kind of day."""
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(description="on which weekdays")
+    start: time = Field(description="from, local time of the hall, HH:MM")
+    end: time = Field(description="to, local time of the hall, HH:MM; later than start")
+
+
+class DutyHours(Section):
+    """When posts have to be staffed."""
+
+    timezone: str = Field("Asia/Shanghai", description="IANA name of the hall's time zone")
+    spans: list[DutySpan] = Field(default_factory=list, description="regular hours; none: posts are never on duty")
+    closed: list[date] = Field(default_factory=list, description="days without duty (holidays)")
+    extra: list[date] = Field(default_factory=list, description="days with the Monday's hours (make-up workdays)")
+
+
+class Attendance(Section):
+    """How an empty post becomes an alert."""
+
+    grace_s: float = Field(180.0, ge=1, description="a post may be empty for this long without an alert, seconds")
+    return_after_s: float = Field(5.0, ge=0, description="present for this long ends an absence, seconds")
+    blind_after_s: float = Field(20.0, ge=1, description="no usable picture for this long is camera.blind, seconds")
+    preroll_s: float = Field(10.0, ge=0, le=60, description="of the clip before the post was left, seconds")
+    clip_max_s: float = Field(120.0, ge=5, le=900, description="longest clip, seconds")
+
+
+class Texts(Section):
+    """Wording on displays. {ticket} and {window} are filled in."""
+
+    welcome: str = Field("欢迎光临", description="nobody is being served")
+    call: str = Field("请{ticket}号到{window}号窗口", description="a number is called")
+    serving: str = Field("正在办理 {ticket}", description="somebody is being served")
+    paused: str = Field("暂停服务", description="the window is paused")
+    board: str = Field("{ticket}号→{window}号窗口", description="a line of the main boards")
+
+
+class Evaluation(Section):
+    """Ratings by citizens."""
+
+    timeout_s: float = Field(60.0, ge=5, le=900, description="no rating within this time is rating.missed, seconds")
+    on_completed: bool = Field(True, description="ask for a rating when a service is completed")
+
+
+class MainBoards(Section):
+    """The hall's boards that list the last calls."""
+
+    displays: list[Identifier] = Field(default_factory=list, description="terminal ids")
+    lines: int = Field(4, ge=1, le=16, description="how many calls a board lists")
+
+
+class Keypads(Section):
+    """Which keys the box acts on by itself; every key becomes an event all the same."""
+
+    local: list[Literal["recall", "evaluate", "pause"]] = Field(
+        default_factory=lambda: ["recall", "evaluate", "pause"], description="keys that act without the centre"
+    )
+
+
+class HallDocument(Section):
+    """The whole of hall.yaml."""
+
+    version: int = Field(1, ge=0, description="grows with every change; the centre ignores an older one")
+    buses: list[Bus] = Field(default_factory=list, description="shared ports")
+    terminals: list[Terminal] = Field(default_factory=list, description="every device")
+    windows: list[Window] = Field(default_factory=list, description="service counters")
+    main_boards: MainBoards = Field(default_factory=MainBoards, description="boards that list the last calls")
+    tickets: list[TicketLayout] = Field(default_factory=list, description="ticket layouts")
+    texts: Texts = Field(default_factory=Texts, description="wording on displays")
+    evaluation: Evaluation = Field(default_factory=Evaluation, description="ratings by citizens")
+    keypads: Keypads = Field(default_factory=Keypads, description="keys that the box acts on by itself")
+    duty_hours: DutyHours = Field(default_factory=DutyHours, description="when posts have to be staffed")
+    attendance: Attendance = Field(default_factory=Attendance, description="how an empty post becomes an alert")

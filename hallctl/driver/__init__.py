@@ -1,0 +1,61 @@
+"""The SDK that drivers import: capabilities, plug-ins, discovery by entry point, simulators, conformance."""
+
+from hallctl.driver.capability import (
+    Camera,
+    Capability,
+    CaptureSpec,
+    Colour,
+    DisplayKind,
+    DisplayMessage,
+    EvaluationPad,
+    EvaluationRequest,
+    Keypad,
+    NumberDisplay,
+    PrintJob,
+    PrintOutcome,
+    PrintState,
+    TicketPrinter,
+)
+from hallctl.driver.discovery import driver_names, load_driver
+from hallctl.driver.line import BusLine, Framing
+from hallctl.driver.plugin import Attachment, DriverOptions, DriverPlugin
+from hallctl.driver.signal import Key, KeyPressed, RatingSubmitted, Signal
+from hallctl.driver.sim import Simulator, StreamSimulator, WireSimulator, on_pty, on_tcp
+from hallctl.driver.terminal import Connection, Health, TerminalContext, TerminalDriver
+
+__all__ = [
+    "Attachment",
+    "BusLine",
+    "Camera",
+    "Capability",
+    "CaptureSpec",
+    "Colour",
+    "Connection",
+    "DisplayKind",
+    "DisplayMessage",
+    "DriverOptions",
+    "DriverPlugin",
+    "EvaluationPad",
+    "EvaluationRequest",
+    "Framing",
+    "Health",
+    "Key",
+    "KeyPressed",
+    "Keypad",
+    "NumberDisplay",
+    "PrintJob",
+    "PrintOutcome",
+    "PrintState",
+    "RatingSubmitted",
+    "Signal",
+    "Simulator",
+    "StreamSimulator",
+    "TerminalContext",
+    "TerminalDriver",
+    "TicketPrinter",
+    "WireSimulator",
+    "driver_names",
+    "load_driver",
+    "on_pty",
+    "on_tcp",
+]

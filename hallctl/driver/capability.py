@@ -1,0 +1,158 @@
+"""What a terminal can be asked to do: one abstract class a capability, and the values it takes and gives.
+
+A driver inherits from ``TerminalDriver`` and from each capability that its device has. The supervisor calls
+these methods one at a time, never while ``poll`` runs, and only while the terminal is online. They raise
+``Fault`` when the device refused and nothing was done, ``TransportError`` when the port failed.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hallctl.model import JsonObject
+from hallctl.ticket import Ticket
+
+
+class Capability(StrEnum):
+    """The kinds of things that a terminal does."""
+
+    PRINTER = "printer"
+    DISPLAY = "display"
+    PAD = "pad"
+    KEYPAD = "keypad"
+    CAMERA = "camera"
+
+
+@dataclass(frozen=True, slots=True)
+class PrintJob:
+    """One ticket to print. ``id`` is the idempotency key: the command's id."""
+
+    id: str
+    ticket: Ticket
+
+
+class PrintState(StrEnum):
+    """What is known about the paper afterwards."""
+
+    PRINTED = "printed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class PrintOutcome:
+    """``confirmed_by`` names the device's own word for it (``gs_h``, ``fence``), ``None``: nothing confirmed it.
+
+    ``reason`` says why an outcome is unknown; an unknown ticket is never printed again by itself.
+    """
+
+    state: PrintState
+    confirmed_by: str | None = None
+    reason: str = ""
+
+
+class TicketPrinter(ABC):
+    """Prints tickets."""
+
+    @abstractmethod
+    async def print_ticket(self, job: PrintJob) -> PrintOutcome:
+        """Print and cut. Raises ``Fault`` only while nothing has been sent; afterwards the doubt is an outcome."""
+
+
+class DisplayKind(StrEnum):
+    """What a display is asked to show; a window bar may have a native form for each."""
+
+    WELCOME = "welcome"
+    CALL = "call"
+    SERVING = "serving"
+    PAUSED = "paused"
+    TEXT = "text"
+    BOARD = "board"
+
+
+class Colour(StrEnum):
+    """Colours that a two-colour LED panel has."""
+
+    RED = "red"
+    GREEN = "green"
+    YELLOW = "yellow"
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayMessage:
+    """What is to be on the display until the next message.
+
+    ``lines`` is the wording, ready to show; ``ticket`` and ``window`` are there for displays with a native
+    call command. A driver refuses with ``LocalCodecError`` what its device can't show.
+    """
+
+    kind: DisplayKind
+    lines: tuple[str, ...]
+    ticket: str | None = None
+    window: str | None = None
+    colour: Colour = Colour.RED
+    blink: bool = False
+
+    @property
+    def text(self) -> str:
+        """All lines as one, separated by two spaces."""
+        return "  ".join(self.lines)
+
+
+class NumberDisplay(ABC):
+    """Shows called numbers and texts."""
+
+    @abstractmethod
+    async def show(self, message: DisplayMessage) -> None:
+        """Replace what is shown; returns when the device has acknowledged it, where the protocol has that."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """Ask the citizen for a rating. ``stars`` is the staff member's level, 0 to 5; ``None``: don't show it."""
+
+    ticket: str | None = None
+    staff_number: str | None = None
+    staff_name: str | None = None
+    stars: int | None = None
+
+
+class EvaluationPad(ABC):
+    """Asks citizens for ratings; the answer comes as a ``RatingSubmitted`` signal."""
+
+    @abstractmethod
+    async def start_evaluation(self, request: EvaluationRequest) -> None:
+        """Light the keys."""
+
+
+class Keypad(ABC):
+    """The staff's keys (calls, recalls, pauses); each press comes as a ``KeyPressed`` signal."""
+
+    @abstractmethod
+    async def show_queue(self, waiting: int, ticket: str | None) -> None:
+        """Show how many wait and which ticket is being served."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSpec:
+    """How the camera room opens a stream with PyAV: ``av.open(url, format=container, options=options)``.
+
+    ``url`` may hold credentials: it never goes into a log, topic or state; ``shown_url`` does.
+    ``remux``: packets can go into an MP4 clip as they are (H.264/H.265); otherwise the clip is encoded.
+    """
+
+    url: str
+    shown_url: str
+    container: str | None = None
+    options: JsonObject = field(default_factory=dict)
+    remux: bool = True
+    check_every_s: float = 2.0
+    min_score: float = 0.3
+    model: str | None = None
+
+
+class Camera(ABC):
+    """Says how its stream is opened; the camera room does the watching, in a child process."""
+
+    @abstractmethod
+    def capture(self) -> CaptureSpec:
+        """The stream, and how often it is looked at."""

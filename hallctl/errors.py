@@ -1,0 +1,133 @@
+"""The error tree of the house: the class decides about retrying, the hint tells a person what to do.
+
+Library exceptions are translated into these where they enter (``raise ... from exc``), so that nothing above
+a room needs to know which library it uses. This module imports nothing.
+"""
+
+
+class HallctlError(Exception):
+    """Root of every error that hallctl raises on purpose.
+
+    ``message`` says what is wrong; ``hint`` says, in plain words, what a technician can do about it.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ConfigError(HallctlError):
+    """A document of configuration is wrong. ``path`` and ``line`` (from 1, 0: unknown) say where."""
+
+    def __init__(
+        self, message: str, *, path: str = "", line: int = 0, pointer: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.line = line
+        self.pointer = pointer
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}: " if self.path else ""
+        return where + super().__str__()
+
+
+class TransportError(HallctlError):
+    """Bytes could not be moved. Retried by the supervisor with back-off.
+
+    ``code`` is stable and goes into the terminal's state (``port.lost``, ``port.absent``, ...).
+    """
+
+    code = "port.error"
+
+
+class TransportUnavailable(TransportError):
+    """The port could not be opened: absent, refused, no permission, held by another process."""
+
+    def __init__(self, message: str, *, code: str = "port.unavailable", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class TransportTimeout(TransportError):
+    """The peer did not answer in time."""
+
+    code = "device.mute"
+
+
+class TransportLost(TransportError):
+    """The port was open and is gone: unplugged, closed by the peer."""
+
+    code = "port.lost"
+
+
+class CodecError(HallctlError):
+    """Bytes and frames do not agree."""
+
+    code = "device.garbage"
+
+
+class LocalCodecError(CodecError):
+    """We were asked to build a frame that the protocol can't carry: our side's mistake."""
+
+    code = "request.invalid"
+
+
+class RemoteCodecError(CodecError):
+    """The peer sent what the protocol forbids."""
+
+
+class TerminalError(HallctlError):
+    """A terminal can't do what it was asked."""
+
+    code = "terminal.error"
+
+
+class TerminalOffline(TerminalError):
+    """The terminal is not online now. ``code`` is the reason in its state."""
+
+    def __init__(self, message: str, *, code: str = "terminal.offline", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class TerminalBusy(TerminalError):
+    """The terminal's bounded queue of commands is full: the command is rejected, nothing was done."""
+
+    code = "terminal.busy"
+
+
+class Fault(TerminalError):
+    """The device reports a fault (paper out, cover open ...); nothing of the request was done."""
+
+    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class Mismatch(TerminalError):
+    """The device at this port is not the one that the configuration names."""
+
+    code = "device.mismatch"
+
+
+class DriverLoadError(HallctlError):
+    """A driver package can't be loaded. Its terminals are quarantined, the others run."""
+
+    code = "driver.load"
+
+
+class LinkError(HallctlError):
+    """The broker can't be reached, or refuses."""
+
+    code = "link.error"
+
+
+class OutboxError(HallctlError):
+    """The durable event log can't be read or written."""
+
+    code = "outbox.error"
