@@ -138,7 +138,7 @@ def _wake(waker: "asyncio.Future[None] | asyncio.Timeout") -> None:
 
 
 def _kernel_says_unsynchronised() -> bool:
-    """Ask adjtimex(2) through clock_adjtime; see linux/timex.h for the layout (status stands behind five long words)."""
+    """Ask adjtimex(2); linux/timex.h has the layout: ``status`` stands behind five long words."""
     import ctypes  # noqa: PLC0415  # only asked when a command with a side effect arrives
 
     libc = ctypes.CDLL(None, use_errno=True)

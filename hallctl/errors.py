@@ -121,6 +121,14 @@ class DriverLoadError(HallctlError):
     code = "driver.load"
 
 
+class RequestRefused(HallctlError):
+    """What was asked makes no sense in this hall (unknown window, paused window ...): nothing was done."""
+
+    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
 class LinkError(HallctlError):
     """The broker can't be reached, or refuses."""
 

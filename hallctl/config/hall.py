@@ -136,6 +136,14 @@ class Keypads(Section):
     )
 
 
+class Alerts(Section):
+    """Which troubles of terminals call a person."""
+
+    terminal_offline_after_s: float = Field(
+        60.0, ge=1, description="a terminal that is offline for this long raises an alert, seconds"
+    )
+
+
 class HallDocument(Section):
     """The whole of hall.yaml."""
 
@@ -150,3 +158,4 @@ class HallDocument(Section):
     keypads: Keypads = Field(default_factory=Keypads, description="keys that the box acts on by itself")
     duty_hours: DutyHours = Field(default_factory=DutyHours, description="when posts have to be staffed")
     attendance: Attendance = Field(default_factory=Attendance, description="how an empty post becomes an alert")
+    alerts: Alerts = Field(default_factory=Alerts, description="which troubles of terminals call a person")

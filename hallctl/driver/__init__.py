@@ -4,11 +4,7 @@ from hallctl.driver.capability import (
     Camera,
     Capability,
     CaptureSpec,
-    Colour,
-    DisplayKind,
-    DisplayMessage,
     EvaluationPad,
-    EvaluationRequest,
     Keypad,
     NumberDisplay,
     PrintJob,
@@ -19,9 +15,10 @@ from hallctl.driver.capability import (
 from hallctl.driver.discovery import driver_names, load_driver
 from hallctl.driver.line import BusLine, Framing
 from hallctl.driver.plugin import Attachment, DriverOptions, DriverPlugin
-from hallctl.driver.signal import Key, KeyPressed, RatingSubmitted, Signal
 from hallctl.driver.sim import Simulator, StreamSimulator, WireSimulator, on_pty, on_tcp
 from hallctl.driver.terminal import Connection, Health, TerminalContext, TerminalDriver
+from hallctl.hall.message import Colour, DisplayKind, DisplayMessage, EvaluationRequest
+from hallctl.hall.signal import Key, KeyPressed, RatingSubmitted, Signal
 
 __all__ = [
     "Attachment",

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hallctl.hall.message import DisplayMessage, EvaluationRequest
 from hallctl.model import JsonObject
 from hallctl.ticket import Ticket
 
@@ -58,62 +59,12 @@ class TicketPrinter(ABC):
         """Print and cut. Raises ``Fault`` only while nothing has been sent; afterwards the doubt is an outcome."""
 
 
-class DisplayKind(StrEnum):
-    """What a display is asked to show; a window bar may have a native form for each."""
-
-    WELCOME = "welcome"
-    CALL = "call"
-    SERVING = "serving"
-    PAUSED = "paused"
-    TEXT = "text"
-    BOARD = "board"
-
-
-class Colour(StrEnum):
-    """Colours that a two-colour LED panel has."""
-
-    RED = "red"
-    GREEN = "green"
-    YELLOW = "yellow"
-
-
-@dataclass(frozen=True, slots=True)
-class DisplayMessage:
-    """What is to be on the display until the next message.
-
-    ``lines`` is the wording, ready to show; ``ticket`` and ``window`` are there for displays with a native
-    call command. A driver refuses with ``LocalCodecError`` what its device can't show.
-    """
-
-    kind: DisplayKind
-    lines: tuple[str, ...]
-    ticket: str | None = None
-    window: str | None = None
-    colour: Colour = Colour.RED
-    blink: bool = False
-
-    @property
-    def text(self) -> str:
-        """All lines as one, separated by two spaces."""
-        return "  ".join(self.lines)
-
-
 class NumberDisplay(ABC):
     """Shows called numbers and texts."""
 
     @abstractmethod
     async def show(self, message: DisplayMessage) -> None:
         """Replace what is shown; returns when the device has acknowledged it, where the protocol has that."""
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationRequest:
-    """Ask the citizen for a rating. ``stars`` is the staff member's level, 0 to 5; ``None``: don't show it."""
-
-    ticket: str | None = None
-    staff_number: str | None = None
-    staff_name: str | None = None
-    stars: int | None = None
 
 
 class EvaluationPad(ABC):

@@ -28,7 +28,7 @@ def load_driver(name: str) -> DriverPlugin:
 def _import(point: EntryPoint) -> DriverPlugin:
     try:
         plugin = point.load()
-    except Exception as exc:  # noqa: BLE001  # a vendor's module may raise anything while it is imported
+    except Exception as exc:  # a vendor's module may raise anything while it is imported
         hint = f"pip install the package that {point.value!r} needs, then start hallctl again"
         raise DriverLoadError(f"driver {point.name!r} can't be imported: {exc!r}", hint=hint) from exc
     if not isinstance(plugin, DriverPlugin):

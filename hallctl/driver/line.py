@@ -9,7 +9,7 @@ class Framing(Protocol):
     """How one wire family cuts bytes into frames, so that several families can share a bus."""
 
     def probe(self, buffer: bytes) -> int:
-        """Length of the whole, valid frame at the buffer's start; 0: more bytes are needed; -1: no frame starts here."""
+        """Length of the valid frame at the buffer's start; 0: more bytes are needed; -1: no frame starts here."""
 
     def address_of(self, frame: bytes) -> int | None:
         """The terminal's address in a frame that ``probe`` accepted; ``None``: it names none."""

@@ -15,7 +15,7 @@ from typing import ClassVar
 from hallctl.errors import ConfigError
 
 
-class Simulator(ABC):
+class Simulator(ABC):  # noqa: B024  # abstract by kind: a wire or a stream simulator is made
     """Any device's side. ``FAULTS`` maps the name of a fault to what the device then does."""
 
     FAULTS: ClassVar[Mapping[str, str]] = {}

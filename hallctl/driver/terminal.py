@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from hallctl.clock import Clock
 from hallctl.driver.line import BusLine
-from hallctl.driver.signal import Signal
+from hallctl.hall.signal import Signal
 from hallctl.model import FaultReport
 from hallctl.transport import Transport
 

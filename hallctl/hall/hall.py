@@ -1,0 +1,217 @@
+"""The hall: windows as units. Pure: every method decides, remembers, and returns a ``Plan``."""
+
+from collections import deque
+from datetime import datetime, timedelta
+
+from hallctl.config.hall import HallDocument
+from hallctl.errors import RequestRefused
+from hallctl.hall.message import Colour, DisplayKind, DisplayMessage
+from hallctl.hall.plan import Ask, Plan, Show
+from hallctl.hall.signal import Key, KeyPressed
+from hallctl.hall.window import OpenEvaluation, Window, fill
+from hallctl.model import Event, EventType, JsonObject, Priority, WindowState
+
+MAX_TICKET = 16
+
+
+class Hall:
+    """All windows of one controller, its main boards, and the texts that were put on displays by hand."""
+
+    def __init__(self, document: HallDocument) -> None:
+        self._document = document
+        self._windows = {window.id: Window(window) for window in document.windows}
+        self._calls: deque[tuple[str, str]] = deque(maxlen=document.main_boards.lines)
+        self._texts: dict[str, DisplayMessage] = {}
+        self._by_terminal = {
+            terminal: window.id
+            for window in document.windows
+            for terminal in (window.display, window.pad, window.keypad)
+            if terminal
+        }
+
+    def window(self, window: str) -> Window:
+        """The window now. Raises ``RequestRefused`` when there is none of this id."""
+        if window not in self._windows:
+            known = ", ".join(sorted(self._windows)) or "none"
+            raise RequestRefused("window.unknown", f"there is no window {window!r}", hint=f"windows here: {known}")
+        return self._windows[window]
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Every window, in the document's order."""
+        return tuple(self._windows.values())
+
+    def message_for(self, display: str) -> DisplayMessage | None:
+        """What a display has to show now: asked when it comes back from a power cycle."""
+        if display in self._texts:
+            return self._texts[display]
+        if display in self._document.main_boards.displays:
+            return self._board()
+        window = self._by_terminal.get(display)
+        return self._windows[window].message(self._document.texts) if window else None
+
+    def call(self, window: str, ticket: str) -> Plan:
+        """Call a number to a window: on its display and on every main board."""
+        before = self._ready_to_call(window)
+        if not ticket or len(ticket) > MAX_TICKET:
+            raise RequestRefused("ticket.invalid", f"a ticket number has 1 to {MAX_TICKET} characters, not {ticket!r}")
+        self._windows[window] = before.calling(ticket)
+        self._remember(ticket, before.config.label)
+        return self._shows_of_call(window) + self._fact(EventType.NUMBER_CALLED, window, ticket=ticket)
+
+    def recall(self, window: str) -> Plan:
+        """Show the last called number again."""
+        now = self._ready_to_call(window)
+        if now.ticket is None:
+            raise RequestRefused("recall.nothing", f"no number has been called at window {window!r} yet")
+        self._windows[window] = now.calling(now.ticket)
+        self._remember(now.ticket, now.config.label)
+        return self._shows_of_call(window) + self._fact(EventType.NUMBER_RECALLED, window, ticket=now.ticket)
+
+    def set_state(self, window: str, state: WindowState, now: datetime, *, by: str = "command") -> Plan:
+        """Set what a window is doing; a service that is thereby completed asks for a rating."""
+        before = self.window(window)
+        if state is WindowState.CALLING and before.ticket is None:
+            raise RequestRefused(
+                "recall.nothing", f"no number has been called at window {window!r} yet", hint="use number.call"
+            )
+        after = before.entering(state)
+        self._windows[window] = after
+        plan = self._show_window(window)
+        plan += self._fact(
+            EventType.WINDOW_CHANGED, window, state=state.value, before=before.state.value, ticket=before.ticket, by=by
+        )
+        if before.completes_service(state) and self._document.evaluation.on_completed and before.config.pad:
+            plan += self.ask(window, now, before.ticket)
+        return plan
+
+    def ask(self, window: str, now: datetime, ticket: str | None = None) -> Plan:
+        """Ask the citizen at a window for a rating."""
+        asked = self.window(window)
+        if asked.config.pad is None:
+            raise RequestRefused(
+                "evaluation.no_pad", f"window {window!r} has no evaluation pad", hint="name one in hall.yaml: pad: ID"
+            )
+        ticket = ticket or asked.ticket
+        self._windows[window] = Window(asked.config, asked.state, asked.ticket, OpenEvaluation(ticket, now))
+        ask = Ask(asked.config.pad, asked.evaluation_request(ticket))
+        return Plan(asks=(ask,)) + self._fact(EventType.RATING_REQUESTED, window, ticket=ticket, staff=_staff(asked))
+
+    def show_text(self, display: str, text: str, colour: Colour, *, blink: bool) -> Plan:
+        """Put a text on a display until something else happens at its window; an empty text takes it away."""
+        if text:
+            self._texts[display] = DisplayMessage(DisplayKind.TEXT, (text,), colour=colour, blink=blink)
+        else:
+            self._texts.pop(display, None)
+        message = self.message_for(display) or DisplayMessage(DisplayKind.TEXT, ("",))
+        event = Event(EventType.TEXT_SHOWN, {"display": display, "text": text})
+        return Plan(shows=(Show(display, message),), events=(event,))
+
+    def rated(self, pad: str, score: int, now: datetime) -> Plan:
+        """A citizen has rated: names window, staff, ticket and score on the national 5..1 scale."""
+        window = self._by_terminal.get(pad)
+        if window is None:
+            return Plan(events=(Event(EventType.RATING_GIVEN, {"pad": pad, "score": score}, Priority.HIGH),))
+        rated = self._windows[window]
+        asked = rated.evaluation
+        self._windows[window] = Window(rated.config, rated.state, rated.ticket)
+        return self._fact(
+            EventType.RATING_GIVEN,
+            window,
+            priority=Priority.HIGH,
+            pad=pad,
+            score=score,
+            ticket=asked.ticket if asked else rated.ticket,
+            asked=asked is not None,
+            after_s=round((now - asked.asked_at).total_seconds(), 3) if asked else None,
+            staff=_staff(rated),
+        )
+
+    def pressed(self, keypad: str, press: KeyPressed, now: datetime) -> Plan:
+        """A key: always an event that an outside queue system can act on; some keys act here as well."""
+        window = self._by_terminal.get(keypad)
+        plan = Plan()
+        refused: str | None = None
+        handled = window is not None and press.key.value in self._document.keypads.local
+        if window is not None and handled:
+            try:
+                plan = self._act_on(window, press.key, now)
+            except RequestRefused as exc:
+                refused = exc.code
+        data: JsonObject = {
+            "keypad": keypad,
+            "window": window,
+            "key": press.key.value,
+            "argument": press.argument,
+            "handled": handled and refused is None,
+            "refused": refused,
+            "ticket": self._windows[window].ticket if window else None,
+        }
+        return Plan(events=(Event(EventType.KEY_PRESSED, data),)) + plan
+
+    def overdue(self, now: datetime) -> Plan:
+        """Close the evaluations that nobody answered in time."""
+        plan = Plan()
+        limit = timedelta(seconds=self._document.evaluation.timeout_s)
+        for name, window in self._windows.items():
+            asked = window.evaluation
+            if asked is not None and now - asked.asked_at >= limit:
+                self._windows[name] = Window(window.config, window.state, window.ticket)
+                plan += self._fact(EventType.RATING_MISSED, name, ticket=asked.ticket, staff=_staff(window))
+        return plan
+
+    def _act_on(self, window: str, key: Key, now: datetime) -> Plan:
+        match key:
+            case Key.RECALL:
+                return self.recall(window)
+            case Key.EVALUATE:
+                return self.ask(window, now)
+            case Key.PAUSE:
+                paused = self._windows[window].state is WindowState.PAUSED
+                state = WindowState.WELCOME if paused else WindowState.PAUSED
+                return self.set_state(window, state, now, by="keypad")
+        return Plan()
+
+    def _ready_to_call(self, window: str) -> Window:
+        now = self.window(window)
+        if now.state is WindowState.PAUSED:
+            raise RequestRefused(
+                "window.paused", f"window {window!r} is paused", hint="set it to welcome first, or press its pause key"
+            )
+        return now
+
+    def _remember(self, ticket: str, label: str) -> None:
+        kept = [call for call in self._calls if call != (ticket, label)]
+        self._calls.clear()
+        self._calls.extend([*kept, (ticket, label)])
+
+    def _shows_of_call(self, window: str) -> Plan:
+        for board in self._document.main_boards.displays:
+            self._texts.pop(board, None)
+        board_message = self._board()
+        boards = tuple(Show(board, board_message) for board in self._document.main_boards.displays)
+        return self._show_window(window) + Plan(shows=boards)
+
+    def _show_window(self, window: str) -> Plan:
+        display = self._windows[window].config.display
+        if display is None:
+            return Plan()
+        self._texts.pop(display, None)
+        return Plan(shows=(Show(display, self._windows[window].message(self._document.texts)),))
+
+    def _board(self) -> DisplayMessage:
+        wording = self._document.texts.board
+        lines = tuple(fill(wording, {"ticket": ticket, "window": label}) for ticket, label in reversed(self._calls))
+        if not lines:
+            return DisplayMessage(DisplayKind.WELCOME, (self._document.texts.welcome,), colour=Colour.GREEN)
+        return DisplayMessage(DisplayKind.BOARD, lines)
+
+    def _fact(
+        self, kind: EventType, window: str, priority: Priority = Priority.NORMAL, **data: object
+    ) -> Plan:
+        label = self._windows[window].config.label
+        return Plan(events=(Event(kind, {"window": window, "label": label, **data}, priority),))
+
+
+def _staff(window: Window) -> str | None:
+    return window.config.staff.number if window.config.staff else None
