@@ -10,6 +10,7 @@ import os
 import tty
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from hallctl.errors import ConfigError
@@ -84,51 +85,87 @@ async def on_tcp(simulator: WireSimulator, host: str = "127.0.0.1", port: int = 
 async def on_pty(simulators: Sequence[WireSimulator], link: str | None = None) -> AsyncIterator[str]:
     """Put one device, or several on one bus, on a pseudo-terminal; gives its path (``link``: a symlink to it).
 
-    Every device hears every byte, as on RS-485; what one answers, the others do not hear.
+    Every device hears every byte, as on RS-485; what one answers, the others do not hear. Leaving the block
+    unplugs the adapter: whoever has the port open loses it. Entering again with the same ``link`` plugs it in.
     """
     master, slave = os.openpty()
     tty.setraw(slave)
     os.set_blocking(master, False)
     path = os.ttyname(slave)
+    bus = _PtyBus(master, simulators)
+    bus.plug_in()
     if link:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(link)  # noqa: PTH108
-        os.symlink(path, link)  # noqa: PTH211
-    tasks: set[asyncio.Task[None]] = set()
-    queues = [asyncio.Queue[bytes]() for _ in simulators]
-
-    def write(data: bytes) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(master, data)
-
-    def readable() -> None:
-        with contextlib.suppress(BlockingIOError, OSError):
-            data = os.read(master, 4096)
-            for queue in queues:
-                queue.put_nowait(data)
-
-    async def device(simulator: WireSimulator, queue: asyncio.Queue[bytes]) -> None:
-        while True:
-            await _answer(simulator, await queue.get(), write)
-
-    for simulator, queue in zip(simulators, queues, strict=True):
-        simulator.emit = write
-        simulator.connected()
-        tasks.add(asyncio.create_task(device(simulator, queue)))
-    loop = asyncio.get_running_loop()
-    loop.add_reader(master, readable)
+        _point(link, path)
     try:
         yield link or path
     finally:
-        loop.remove_reader(master)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        os.close(master)
-        os.close(slave)
         if link:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(link)  # noqa: PTH108
+            _unpoint(link, path)
+        await bus.unplug()
+        os.close(slave)
+
+
+class _PtyBus:
+    """The devices' side of a pseudo-terminal."""
+
+    def __init__(self, master: int, simulators: Sequence[WireSimulator]) -> None:
+        self._master = master
+        self._simulators = simulators
+        self._queues = [asyncio.Queue[bytes]() for _ in simulators]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def plug_in(self) -> None:
+        for simulator, queue in zip(self._simulators, self._queues, strict=True):
+            simulator.emit = self._write
+            simulator.connected()
+            self._tasks.append(asyncio.create_task(self._device(simulator, queue)))
+        asyncio.get_running_loop().add_reader(self._master, self._read)
+
+    async def unplug(self) -> None:
+        """Close the master, which hangs up the other side; raises what a simulator raised meanwhile."""
+        asyncio.get_running_loop().remove_reader(self._master)
+        for simulator in self._simulators:
+            simulator.emit = _nobody  # the descriptor's number may soon be somebody else's
+        for task in self._tasks:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        os.close(self._master)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+                raise result
+
+    async def _device(self, simulator: WireSimulator, queue: asyncio.Queue[bytes]) -> None:
+        while True:
+            await _answer(simulator, await queue.get(), self._write)
+
+    def _write(self, data: bytes) -> None:
+        with contextlib.suppress(BlockingIOError):  # nobody reads: a UART drops the bytes as well
+            os.write(self._master, data)
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):
+            data = os.read(self._master, 4096)
+            for queue in self._queues:
+                queue.put_nowait(data)
+
+
+def _nobody(_data: bytes) -> None:
+    """Where an unplugged device speaks to."""
+
+
+def _point(link: str, path: str) -> None:
+    """Make or move the symlink in one step, as udev does: whoever opens it finds the old device or the new one."""
+    fresh = Path(f"{link}.{os.getpid()}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(path)
+    fresh.replace(link)
+
+
+def _unpoint(link: str, path: str) -> None:
+    """Remove the symlink unless somebody else has been plugged in under its name."""
+    with contextlib.suppress(OSError):
+        if str(Path(link).readlink()) == path:
+            Path(link).unlink()
 
 
 async def _answer(simulator: WireSimulator, data: bytes, write: Callable[[bytes], object]) -> None:

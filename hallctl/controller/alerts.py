@@ -1,0 +1,101 @@
+"""The open alerts of one controller: raised once, acknowledged, cleared; they survive a restart."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+
+from hallctl.clock import Clock
+from hallctl.errors import RequestRefused
+from hallctl.model import Alert, AlertKind, AlertState, Evidence, JsonObject, Severity
+
+Commit = Callable[[Alert], Awaitable[None]]
+Key = tuple[AlertKind, str, str]
+
+
+class AlertBook:
+    """Every open alert by what it is about, so that one trouble never raises two."""
+
+    def __init__(self, open_alerts: list[Alert], commit: Commit, clock: Clock) -> None:
+        self._open: dict[Key, Alert] = {_key_of(alert): alert for alert in open_alerts}
+        self._commit = commit
+        self._clock = clock
+
+    def find(self, kind: AlertKind, subject: str, code: str = "") -> Alert | None:
+        """The open alert about this, if there is one."""
+        return self._open.get((kind, subject, code))
+
+    @property
+    def open(self) -> tuple[Alert, ...]:
+        """All open alerts."""
+        return tuple(self._open.values())
+
+    async def raise_once(
+        self,
+        kind: AlertKind,
+        subject: str,
+        message: str,
+        *,
+        code: str = "",
+        since: datetime | None = None,
+        severity: Severity = Severity.ERROR,
+        data: JsonObject | None = None,
+        evidence: tuple[Evidence, ...] = (),
+    ) -> Alert:
+        """Raise it, unless it is open already; gives the open one."""
+        key = (kind, subject, code)
+        if key in self._open:
+            return self._open[key]
+        raised_at = self._clock.now()
+        alert = Alert(
+            id=f"{subject[:32]}-{(code or kind).replace('.', '-').replace('_', '-')[:20]}-{int(raised_at.timestamp() * 1000):x}",
+            kind=kind,
+            subject=subject,
+            state=AlertState.RAISED,
+            raised_at=raised_at,
+            severity=severity,
+            message=message,
+            data={**(data or {}), "code": code, "since": (since or raised_at).isoformat()},
+            evidence=evidence,
+        )
+        self._open[key] = alert
+        await self._commit(alert)
+        return alert
+
+    async def clear(
+        self, kind: AlertKind, subject: str, code: str = "", *, data: JsonObject | None = None
+    ) -> Alert | None:
+        """It is over; ``None`` when no such alert was open."""
+        alert = self._open.pop((kind, subject, code), None)
+        if alert is None:
+            return None
+        cleared = replace(alert.cleared(self._clock.now()), data={**alert.data, **(data or {})})
+        await self._commit(cleared)
+        return cleared
+
+    async def add_evidence(self, alert: Alert, evidence: tuple[Evidence, ...]) -> Alert:
+        """Publish an alert again with more evidence, whether it is still open or cleared already."""
+        key = _key_of(alert)
+        current = self._open.get(key)
+        newest = current if current is not None and current.id == alert.id else alert
+        updated = replace(newest, evidence=(*newest.evidence, *evidence))
+        if newest is current:
+            self._open[key] = updated
+        await self._commit(updated)
+        return updated
+
+    async def acknowledge(self, alert_id: str, by: str) -> Alert:
+        """Somebody takes care of it. Raises ``RequestRefused`` when no such alert is open."""
+        for key, alert in self._open.items():
+            if alert.id == alert_id:
+                data = {**alert.data, "acknowledged_by": by, "acknowledged_at": self._clock.now().isoformat()}
+                taken = replace(alert, state=AlertState.ACKNOWLEDGED, data=data)
+                self._open[key] = taken
+                await self._commit(taken)
+                return taken
+        raise RequestRefused(
+            "alert.unknown", f"no alert {alert_id!r} is open", hint="hallctl alerts lists the open ones"
+        )
+
+
+def _key_of(alert: Alert) -> Key:
+    return alert.kind, alert.subject, str(alert.data.get("code", ""))

@@ -1,0 +1,103 @@
+"""Commands: each one is validated, carried out in its room, and answered."""
+
+from collections.abc import Awaitable, Callable
+
+from hallctl.clock import Clock
+from hallctl.controller.alerts import AlertBook
+from hallctl.controller.evidence import EvidenceStore
+from hallctl.controller.executor import Executor, Outcome
+from hallctl.controller.printing import TicketDesk
+from hallctl.controller.requests import (
+    AcknowledgeAlert,
+    CallNumber,
+    FetchEvidence,
+    PrintTicket,
+    RecallNumber,
+    SetWindow,
+    ShowText,
+    StartEvaluation,
+    read_request,
+)
+from hallctl.errors import HallctlError, RequestRefused
+from hallctl.hall import Hall, Plan
+from hallctl.model import Command, Reply, ReplyState
+
+
+class CommandHandler:
+    """Turns a command into a reply. It never raises: what goes wrong is the reply's state, code and hint."""
+
+    def __init__(
+        self,
+        *,
+        hall: Hall,
+        executor: Executor,
+        tickets: TicketDesk,
+        alerts: AlertBook,
+        evidence: EvidenceStore,
+        displays: frozenset[str],
+        clock: Clock,
+        on_window: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._hall = hall
+        self._executor = executor
+        self._tickets = tickets
+        self._alerts = alerts
+        self._evidence = evidence
+        self._displays = displays
+        self._clock = clock
+        self._on_window = on_window
+
+    async def handle(self, command: Command) -> Reply:
+        """Carry out one command."""
+        try:
+            return await self._dispatch(command)
+        except RequestRefused as exc:
+            return Reply(command.id, ReplyState.REJECTED, exc.code, exc.message, exc.hint)
+        except HallctlError as exc:
+            return Reply(command.id, ReplyState.FAILED, getattr(exc, "code", "error"), exc.message, exc.hint)
+
+    async def _dispatch(self, command: Command) -> Reply:
+        match read_request(command):
+            case PrintTicket() as request:
+                return await self._tickets.print_ticket(command, request)
+            case CallNumber(window=window, ticket=ticket):
+                return await self._carry_out(command, self._hall.call(window, ticket))
+            case RecallNumber(window=window):
+                return await self._carry_out(command, self._hall.recall(window))
+            case ShowText() as request:
+                return await self._carry_out(command, self._show_text(request))
+            case StartEvaluation(window=window, ticket=ticket):
+                return await self._carry_out(command, self._hall.ask(window, self._clock.now(), ticket))
+            case SetWindow(window=window, state=state):
+                plan = self._hall.set_state(window, state, self._clock.now())
+                await self._on_window(window)
+                return await self._carry_out(command, plan)
+            case AcknowledgeAlert(alert=alert, by=by):
+                await self._alerts.acknowledge(alert, by)
+                return Reply(command.id, ReplyState.SUCCEEDED)
+            case FetchEvidence(alert=alert, kind=kind, offset=offset):
+                chunk = await self._evidence.chunk(alert, kind, offset)
+                return Reply(command.id, ReplyState.SUCCEEDED, data=chunk)
+        raise RequestRefused("command.unknown", f"{command.name} is not handled here")
+
+    def _show_text(self, request: ShowText) -> Plan:
+        if request.display not in self._displays:
+            known = ", ".join(sorted(self._displays)) or "none"
+            raise RequestRefused(
+                "display.unknown", f"there is no display {request.display!r}", hint=f"displays here: {known}"
+            )
+        return self._hall.show_text(request.display, request.text, request.colour, blink=request.blink)
+
+    async def _carry_out(self, command: Command, plan: Plan) -> Reply:
+        return _answer(command, await self._executor.carry_out(plan))
+
+
+def _answer(command: Command, outcome: Outcome) -> Reply:
+    """Succeeded when any terminal did its part, or none was needed; failed when all that were asked failed."""
+    data = outcome.describe()
+    if outcome.done or not outcome.failed:
+        return Reply(command.id, ReplyState.SUCCEEDED, data=data)
+    terminal, exc = next(iter(outcome.failed.items()))
+    return Reply(
+        command.id, ReplyState.FAILED, getattr(exc, "code", "error"), f"{terminal}: {exc.message}", exc.hint, data
+    )

@@ -1,0 +1,102 @@
+"""What commands carry: their data, validated. The names are those of the MQTT contract."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from hallctl.driver import Colour
+from hallctl.errors import RequestRefused
+from hallctl.model import Command, WindowState
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+
+
+class Request(BaseModel):
+    """Base of every command's data: frozen; an unknown field is refused, so that a typing error is never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PrintTicket(Request):
+    """``ticket.print``: print a ticket of a layout on a printer; the only one where none is named."""
+
+    printer: Name | None = Field(None, description="terminal id of the printer; may be left out where there is one")
+    layout: Name | None = Field(None, description="id of the layout; may be left out where there is one")
+    fields: dict[str, str] = Field(default_factory=dict, description="what the layout's {names} become")
+
+
+class CallNumber(Request):
+    """``number.call``: call a ticket to a window."""
+
+    window: Name
+    ticket: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+
+
+class RecallNumber(Request):
+    """``number.recall``: show a window's last call again."""
+
+    window: Name
+
+
+class ShowText(Request):
+    """``text.show``: put a text on a display; an empty text takes it away."""
+
+    display: Name
+    text: Annotated[str, StringConstraints(max_length=200)]
+    colour: Colour = Colour.RED
+    blink: bool = False
+
+
+class StartEvaluation(Request):
+    """``evaluation.start``: ask the citizen at a window for a rating."""
+
+    window: Name
+    ticket: str | None = None
+
+
+class SetWindow(Request):
+    """``window.set``: set what a window is doing."""
+
+    window: Name
+    state: WindowState
+
+
+class AcknowledgeAlert(Request):
+    """``alert.acknowledge``: somebody takes care of an alert."""
+
+    alert: Name
+    by: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class FetchEvidence(Request):
+    """``evidence.fetch``: one chunk of a clip or snapshot; the reply carries base64, total size and sha256."""
+
+    alert: Name
+    kind: Literal["clip", "snapshot"]
+    offset: Annotated[int, Field(ge=0)] = 0
+
+
+REQUESTS: dict[str, type[Request]] = {
+    "ticket.print": PrintTicket,
+    "number.call": CallNumber,
+    "number.recall": RecallNumber,
+    "text.show": ShowText,
+    "evaluation.start": StartEvaluation,
+    "window.set": SetWindow,
+    "alert.acknowledge": AcknowledgeAlert,
+    "evidence.fetch": FetchEvidence,
+}
+
+
+def read_request(command: Command) -> Request:
+    """Validate a command's data. Raises ``RequestRefused`` that names every wrong field."""
+    model = REQUESTS.get(command.name)
+    if model is None:
+        known = ", ".join(sorted(REQUESTS))
+        raise RequestRefused("command.unknown", f"no command is called {command.name!r}", hint=f"commands: {known}")
+    try:
+        return model.model_validate(dict(command.data))
+    except ValidationError as exc:
+        wrong = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'data'}: {error['msg']}" for error in exc.errors())
+        fields = ", ".join(model.model_fields)
+        raise RequestRefused("data.invalid", f"{command.name}: {wrong}", hint=f"fields: {fields}") from exc

@@ -1,0 +1,79 @@
+"""The edge daemon as a process: configuration, signals, systemd's notify and watchdog, exit codes.
+
+Exit codes: 0 stopped as asked, 1 failed while running, 75 the state directory can't be used now (try again),
+78 the configuration can't be used (sysexits.h: EX_TEMPFAIL, EX_CONFIG).
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+
+from hallctl import logs
+from hallctl.clock import Clock, SystemClock
+from hallctl.config import ConfigErrors, load_controller, load_hall
+from hallctl.controller import Controller
+from hallctl.driver.hallcheck import check_hall
+from hallctl.errors import ConfigError, OutboxError
+
+EX_OK, EX_FAILED, EX_TEMPFAIL, EX_CONFIG = 0, 1, 75, 78
+
+
+def run(config_path: Path) -> int:
+    """Run the controller that ``config_path`` describes until SIGTERM or SIGINT; gives the exit code."""
+    try:
+        config = load_controller(config_path)
+        logs.configure(config.log_level)
+        hall = check_hall(load_hall(config_path.parent / config.hall))
+        hall.raise_if_fatal()
+    except (ConfigErrors, ConfigError) as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return EX_CONFIG
+    clock = SystemClock(trust_wall_clock=config.trust_clock)
+    try:
+        controller = Controller.build(config, hall, config_path.parent, clock)
+    except (OSError, OutboxError) as exc:
+        print(f"error: the state directory {config.state_dir} can't be used: {exc}", file=sys.stderr)
+        return EX_TEMPFAIL
+    return asyncio.run(_serve(controller, clock))
+
+
+async def _serve(controller: Controller, clock: Clock) -> int:
+    log = structlog.get_logger()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    watchdog = asyncio.create_task(_feed_watchdog(clock))
+    try:
+        await controller.run(stop, ready=lambda: _notify("READY=1"))
+    except* OutboxError as group:
+        log.error("the event log failed; the daemon stops so that nothing goes unrecorded", errors=str(group.exceptions))
+        return EX_FAILED
+    finally:
+        watchdog.cancel()
+        _notify("STOPPING=1")
+    return EX_OK
+
+
+async def _feed_watchdog(clock: Clock) -> None:
+    """Tell systemd that the event loop turns, at half the interval that it asked for (sd_watchdog_enabled(3))."""
+    micros = int(os.environ.get("WATCHDOG_USEC", "0"))
+    while micros:
+        _notify("WATCHDOG=1")
+        await clock.sleep(micros / 2_000_000)
+
+
+def _notify(message: str) -> None:
+    """sd_notify(3): one datagram to the socket that systemd names; nothing where it names none."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.connect("\0" + address[1:] if address.startswith("@") else address)
+        sock.sendall(message.encode())
