@@ -1,1 +1,21 @@
 """The two documents of configuration, and loading them with the file and line of every mistake."""
+
+from hallctl.config.controller import ControllerConfig, SecretRef
+from hallctl.config.hall import HallDocument
+from hallctl.config.loading import load_controller, load_hall, parse_hall
+from hallctl.config.problem import ConfigErrors, Problem
+from hallctl.config.result import LoadedHall
+from hallctl.config.secrets import resolve
+
+__all__ = [
+    "ConfigErrors",
+    "ControllerConfig",
+    "HallDocument",
+    "LoadedHall",
+    "Problem",
+    "SecretRef",
+    "load_controller",
+    "load_hall",
+    "parse_hall",
+    "resolve",
+]

@@ -1,11 +1,11 @@
-"""``hall.yaml``: windows, terminals and what they do. The centre pushes it whole; a box without a centre has it on disk."""
+"""``hall.yaml``: windows, terminals, what they do. The centre pushes it whole; a box without one has it on disk."""
 
-from datetime import date, time
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from hallctl.config.base import Identifier, Section
+from hallctl.config.base import ClockTime, Day, Identifier, Section
 
 
 class Bus(Section):
@@ -20,28 +20,41 @@ class Terminal(Section):
 
     id: Identifier = Field(description="name of the terminal, unique on this controller")
     driver: str = Field(description="name of an installed driver; `hallctl check` lists them")
-    name: str = Field("", description="what people call it")
-    port: str | None = Field(None, description="its own port: tcp://HOST:PORT, serial:///dev/..., file:///dev/usb/lp0")
-    bus: Identifier | None = Field(None, description="the bus that it shares, instead of a port")
-    address: int | None = Field(None, ge=0, le=65534, description="its address on the bus")
+    name: str = Field(default="", description="what people call it")
+    port: str | None = Field(
+        default=None, description="its own port: tcp://HOST:PORT, serial:///dev/..., file:///dev/usb/lp0"
+    )
+    bus: Identifier | None = Field(default=None, description="the bus that it shares, instead of a port")
+    address: int | None = Field(default=None, ge=0, le=65534, description="its address on the bus")
     options: dict[str, Any] = Field(default_factory=dict, description="what its driver wants to know")
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Staff(Section):
     """Who serves at a window."""
 
     number: str = Field(description="staff number, as pads show it")
-    name: str = Field("", description="name, as pads show it")
-    stars: int | None = Field(None, ge=0, le=5, description="star level 0 to 5")
+    name: str = Field(default="", description="name, as pads show it")
+    stars: int | None = Field(default=None, ge=0, le=5, description="star level 0 to 5")
 
 
 class Post(Section):
     """The staffed place at a window that a camera watches."""
 
     camera: Identifier = Field(description="terminal id of the camera")
-    zone: list[tuple[float, float]] = Field(
+    zone: list[tuple[Fraction, Fraction]] = Field(
         min_length=3, description="corners of the place as fractions of the picture: [[x, y], ...], at least three"
     )
+
+    @model_validator(mode="after")
+    def _encloses_something(self) -> Self:
+        following = [*self.zone[1:], self.zone[0]]
+        doubled = sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(self.zone, following, strict=True))
+        if abs(doubled) < 1e-6:
+            raise ValueError("the zone encloses nothing | its corners lie on one line; give them in order around it")
+        return self
 
 
 class Window(Section):
@@ -49,25 +62,41 @@ class Window(Section):
 
     id: Identifier = Field(description="name of the window")
     label: str = Field(description="number or name as displays and tickets show it")
-    display: Identifier | None = Field(None, description="terminal id of the display above it")
-    pad: Identifier | None = Field(None, description="terminal id of the evaluation pad")
-    keypad: Identifier | None = Field(None, description="terminal id of the caller keypad")
-    post: Post | None = Field(None, description="the place that a camera watches")
-    staff: Staff | None = Field(None, description="who serves here")
+    display: Identifier | None = Field(default=None, description="terminal id of the display above it")
+    pad: Identifier | None = Field(default=None, description="terminal id of the evaluation pad")
+    keypad: Identifier | None = Field(default=None, description="terminal id of the caller keypad")
+    post: Post | None = Field(default=None, description="the place that a camera watches")
+    staff: Staff | None = Field(default=None, description="who serves here")
+
+
+Scale = Annotated[int, Field(ge=1, le=4)]
 
 
 class TicketText(Section):
     """A line of a ticket layout; exactly one of ``text``, ``qr``, ``columns``, ``rule`` and ``feed``."""
 
-    text: str | None = Field(None, description="text; {number} {service} {waiting} {time} {window} ... are filled in")
-    columns: tuple[str, str] | None = Field(None, description="text at the left and at the right edge of one line")
-    qr: str | None = Field(None, description="content of a QR code; fields are filled in")
-    rule: bool = Field(False, description="a dashed line")
-    feed: int | None = Field(None, ge=1, le=20, description="empty lines")
-    align: Literal["left", "center", "right"] = Field("left", description="where it stands")
-    size: tuple[int, int] = Field((1, 1), description="character scale [width, height], 1 to 4 each")
-    bold: bool = Field(False, description="bold text")
-    module: int = Field(6, ge=1, le=16, description="dot size of a QR code")
+    text: str | None = Field(
+        default=None, description="text; {number} {service} {waiting} {time} {window} ... are filled in"
+    )
+    columns: tuple[str, str] | None = Field(
+        default=None, description="text at the left and at the right edge of one line"
+    )
+    qr: str | None = Field(default=None, description="content of a QR code; fields are filled in")
+    rule: bool = Field(default=False, description="a dashed line")
+    feed: int | None = Field(default=None, ge=1, le=20, description="empty lines")
+    align: Literal["left", "center", "right"] = Field(default="left", description="where it stands")
+    size: tuple[Scale, Scale] = Field(default=(1, 1), description="character scale [width, height], 1 to 4 each")
+    bold: bool = Field(default=False, description="bold text")
+    module: int = Field(default=6, ge=1, le=16, description="dot size of a QR code")
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        given = [name for name in ("text", "columns", "qr", "feed") if getattr(self, name) is not None]
+        given += ["rule"] * self.rule
+        if len(given) != 1:
+            what = " and ".join(given) or "nothing"
+            raise ValueError(f"a line holds {what} | write exactly one of text, columns, qr, rule and feed")
+        return self
 
 
 class TicketLayout(Section):
@@ -81,58 +110,80 @@ class DutySpan(Section):
     """Hours of one kind of day."""
 
     days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(description="on which weekdays")
-    start: time = Field(description="from, local time of the hall, HH:MM")
-    end: time = Field(description="to, local time of the hall, HH:MM; later than start")
+    start: ClockTime = Field(description="from, local time of the hall, HH:MM")
+    end: ClockTime = Field(description="to, local time of the hall, HH:MM; later than start")
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("the end is not later than the start | a span stays within one day; write two spans")
+        return self
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as exc:  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError(f"there is no time zone {name!r} | write an IANA name such as Asia/Shanghai") from exc
+    return name
 
 
 class DutyHours(Section):
     """When posts have to be staffed."""
 
-    timezone: str = Field("Asia/Shanghai", description="IANA name of the hall's time zone")
+    timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        default="Asia/Shanghai", description="IANA name of the hall's time zone"
+    )
     spans: list[DutySpan] = Field(default_factory=list, description="regular hours; none: posts are never on duty")
-    closed: list[date] = Field(default_factory=list, description="days without duty (holidays)")
-    extra: list[date] = Field(default_factory=list, description="days with the Monday's hours (make-up workdays)")
+    closed: list[Day] = Field(default_factory=list, description="days without duty (holidays)")
+    extra: list[Day] = Field(default_factory=list, description="days with the Monday's hours (make-up workdays)")
 
 
 class Attendance(Section):
     """How an empty post becomes an alert."""
 
-    grace_s: float = Field(180.0, ge=1, description="a post may be empty for this long without an alert, seconds")
-    return_after_s: float = Field(5.0, ge=0, description="present for this long ends an absence, seconds")
-    blind_after_s: float = Field(20.0, ge=1, description="no usable picture for this long is camera.blind, seconds")
-    preroll_s: float = Field(10.0, ge=0, le=60, description="of the clip before the post was left, seconds")
-    clip_max_s: float = Field(120.0, ge=5, le=900, description="longest clip, seconds")
+    grace_s: float = Field(
+        default=180.0, ge=1, description="a post may be empty for this long without an alert, seconds"
+    )
+    return_after_s: float = Field(default=5.0, ge=0, description="present for this long ends an absence, seconds")
+    blind_after_s: float = Field(
+        default=20.0, ge=1, description="no usable picture for this long is camera.blind, seconds"
+    )
+    preroll_s: float = Field(default=10.0, ge=0, le=60, description="of the clip before the post was left, seconds")
+    clip_max_s: float = Field(default=120.0, ge=5, le=900, description="longest clip, seconds")
 
 
 class Texts(Section):
     """Wording on displays. {ticket} and {window} are filled in."""
 
-    welcome: str = Field("欢迎光临", description="nobody is being served")
-    call: str = Field("请{ticket}号到{window}号窗口", description="a number is called")
-    serving: str = Field("正在办理 {ticket}", description="somebody is being served")
-    paused: str = Field("暂停服务", description="the window is paused")
-    board: str = Field("{ticket}号→{window}号窗口", description="a line of the main boards")
+    welcome: str = Field(default="欢迎光临", description="nobody is being served")
+    call: str = Field(default="请{ticket}号到{window}号窗口", description="a number is called")
+    serving: str = Field(default="正在办理 {ticket}", description="somebody is being served")
+    paused: str = Field(default="暂停服务", description="the window is paused")
+    board: str = Field(default="{ticket}号→{window}号窗口", description="a line of the main boards")
 
 
 class Evaluation(Section):
     """Ratings by citizens."""
 
-    timeout_s: float = Field(60.0, ge=5, le=900, description="no rating within this time is rating.missed, seconds")
-    on_completed: bool = Field(True, description="ask for a rating when a service is completed")
+    timeout_s: float = Field(
+        default=60.0, ge=5, le=900, description="no rating within this time is rating.missed, seconds"
+    )
+    on_completed: bool = Field(default=True, description="ask for a rating when a service is completed")
 
 
 class MainBoards(Section):
     """The hall's boards that list the last calls."""
 
     displays: list[Identifier] = Field(default_factory=list, description="terminal ids")
-    lines: int = Field(4, ge=1, le=16, description="how many calls a board lists")
+    lines: int = Field(default=4, ge=1, le=16, description="how many calls a board lists")
 
 
 class Keypads(Section):
     """Which keys the box acts on by itself; every key becomes an event all the same."""
 
     local: list[Literal["recall", "evaluate", "pause"]] = Field(
-        default_factory=lambda: ["recall", "evaluate", "pause"], description="keys that act without the centre"
+        default=["recall", "evaluate", "pause"], description="keys that act without the centre"
     )
 
 
@@ -140,14 +191,14 @@ class Alerts(Section):
     """Which troubles of terminals call a person."""
 
     terminal_offline_after_s: float = Field(
-        60.0, ge=1, description="a terminal that is offline for this long raises an alert, seconds"
+        default=60.0, ge=1, description="a terminal that is offline for this long raises an alert, seconds"
     )
 
 
 class HallDocument(Section):
     """The whole of hall.yaml."""
 
-    version: int = Field(1, ge=0, description="grows with every change; the centre ignores an older one")
+    version: int = Field(default=1, ge=0, description="grows with every change; the centre ignores an older one")
     buses: list[Bus] = Field(default_factory=list, description="shared ports")
     terminals: list[Terminal] = Field(default_factory=list, description="every device")
     windows: list[Window] = Field(default_factory=list, description="service counters")

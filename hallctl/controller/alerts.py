@@ -47,7 +47,7 @@ class AlertBook:
             return self._open[key]
         raised_at = self._clock.now()
         alert = Alert(
-            id=f"{subject[:32]}-{(code or kind).replace('.', '-').replace('_', '-')[:20]}-{int(raised_at.timestamp() * 1000):x}",
+            id=_id_of(subject, code or kind, raised_at),
             kind=kind,
             subject=subject,
             state=AlertState.RAISED,
@@ -95,6 +95,12 @@ class AlertBook:
         raise RequestRefused(
             "alert.unknown", f"no alert {alert_id!r} is open", hint="hallctl alerts lists the open ones"
         )
+
+
+def _id_of(subject: str, about: str, raised_at: datetime) -> str:
+    """One topic level, unlike any other: who, what, and the millisecond."""
+    about = about.replace(".", "-").replace("_", "-")
+    return f"{subject[:30]}-{about[:20]}-{int(raised_at.timestamp() * 1000):x}"
 
 
 def _key_of(alert: Alert) -> Key:

@@ -56,7 +56,7 @@ class CommandHandler:
         except HallctlError as exc:
             return Reply(command.id, ReplyState.FAILED, getattr(exc, "code", "error"), exc.message, exc.hint)
 
-    async def _dispatch(self, command: Command) -> Reply:
+    async def _dispatch(self, command: Command) -> Reply:  # noqa: PLR0911  # one return a command
         match read_request(command):
             case PrintTicket() as request:
                 return await self._tickets.print_ticket(command, request)

@@ -21,6 +21,10 @@ class BusLine(ABC):
     name: str
     address: int
 
+    def check(self) -> None:
+        """Raise ``TransportError`` with the port's own reason while the bus is closed (default: nothing to check)."""
+        return
+
     @abstractmethod
     async def send(self, frame: bytes, *, urgent: bool = True) -> None:
         """Put a frame on the wire; returns when its last byte has left. Raises ``TransportError``."""

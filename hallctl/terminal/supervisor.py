@@ -26,6 +26,7 @@ from hallctl.errors import (
     TransportTimeout,
 )
 from hallctl.model import FaultReport, TerminalState, TerminalStatus
+from hallctl.tasks import first_to_fail
 
 T = TypeVar("T")
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -226,19 +227,6 @@ class TerminalSupervisor:
             self._log.warning(
                 "terminal lost", terminal=new.terminal, driver=new.driver, code=new.reason, message=new.message
             )
-
-
-async def first_to_fail(*work: Awaitable[None]) -> None:
-    """Run all until the first one fails, cancel the others, raise its error as it is (no group around it)."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _sorted(faults: tuple[FaultReport, ...]) -> tuple[FaultReport, ...]:

@@ -11,8 +11,10 @@ from hallctl.transport.base import PortAddress, Transport
 
 CONNECT_TIMEOUT_S = 5.0
 _ADVICE = {
-    errno.ECONNREFUSED: ("port.refused", "nothing listens there: check the device's port number, or whether another "
-                         "program holds its only connection"),
+    errno.ECONNREFUSED: (
+        "port.refused",
+        "nothing listens there: check the device's port number, or whether another program holds its only connection",
+    ),
     errno.EHOSTUNREACH: ("port.unreachable", "check the network cable, the device's power and its address"),
     errno.ENETUNREACH: ("port.unreachable", "check the controller's own network address and route"),
 }

@@ -141,7 +141,7 @@ async def test_an_absent_port_is_a_state_with_its_reason_and_is_tried_again(benc
 async def test_a_lost_port_is_closed_and_opened_again(bench):
     await bench.advance(1)
     bench.driver.poll_error = TransportLost("unplugged")
-    await bench.advance(2)
+    await bench.advance(1)
     assert (bench.state.status, bench.state.reason) == (TerminalStatus.OFFLINE, "port.lost")
     assert bench.open_ports == 0
     await bench.advance(9)

@@ -1,0 +1,127 @@
+"""The demo hall's two documents: three windows, fourteen terminals, every family that hallctl has."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SITE, CONTROLLER = "demo-hall", "box-1"
+WINDOWS = ("w1", "w2", "w3")
+PADS = {"w1": 1, "w2": 2, "w3": 3}
+KEYPADS = {"w1": 11, "w2": 12, "w3": 13}
+BARS = {"w1": 21, "w2": 22, "w3": 23}
+GRACE_S = 3.0
+
+TICKET = {
+    "id": "queue",
+    "lines": [
+        {"text": "政务服务大厅", "align": "center", "size": [2, 2], "bold": True},
+        {"rule": True},
+        {"text": "{service}", "align": "center"},
+        {"text": "{number}", "align": "center", "size": [3, 3], "bold": True},
+        {"columns": ["您前面等候", "{waiting} 人"]},
+        {"columns": ["取号时间", "{date} {time}"]},
+        {"rule": True},
+        {"text": "请留意显示屏，过号请重新取号。", "align": "center"},
+        {"qr": "https://example.org/q/{number}", "module": 6},
+    ],
+}
+
+
+def write(folder: Path, *, broker_port: int, addresses: dict[str, str], model: Path) -> Path:
+    """Write controller.yaml and hall.yaml; gives the path of the first."""
+    controller = {
+        "site": SITE,
+        "controller": CONTROLLER,
+        "name": "演示大厅 1 号控制器",
+        "broker": {"host": "127.0.0.1", "port": broker_port},
+        "hall": "hall.yaml",
+        "state_dir": "state",
+        "model": str(model),
+        "heartbeat_s": 2,
+        "lease_s": 8,
+        "trust_clock": True,
+    }
+    _dump(folder / "hall.yaml", hall(addresses))
+    _dump(folder / "controller.yaml", controller)
+    return folder / "controller.yaml"
+
+
+def hall(addresses: dict[str, str]) -> dict[str, Any]:
+    """The hall document; ``addresses`` says where each simulated device listens."""
+    return {
+        "version": 1,
+        "buses": [{"id": "bus-a", "port": f"serial://{addresses['bus-a']}?baud=9600"}],
+        "terminals": [*_printers(addresses), *_displays(addresses), *_bus_terminals(), _camera(addresses)],
+        "windows": [_window(name) for name in WINDOWS],
+        "main_boards": {"displays": ["board-1", "board-2"], "lines": 3},
+        "tickets": [TICKET],
+        "evaluation": {"timeout_s": 20},
+        "duty_hours": {
+            "spans": [
+                {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "start": "00:00", "end": "23:59"},
+            ],
+        },
+        "attendance": {
+            "grace_s": GRACE_S,
+            "return_after_s": 1.5,
+            "blind_after_s": 10,
+            "preroll_s": 4,
+            "clip_max_s": 30,
+        },
+        "alerts": {"terminal_offline_after_s": 60},
+    }
+
+
+def _printers(addresses: dict[str, str]) -> list[dict[str, Any]]:
+    options = {"paper_width": 80, "poll_every_s": 1}
+    return [
+        {"id": "printer-1", "name": "取号机 1", "driver": "escpos", "port": addresses["printer-1"], "options": options},
+        {
+            "id": "printer-2",
+            "name": "取号机 2",
+            "driver": "escpos",
+            "port": f"serial://{addresses['printer-2']}?baud=115200",
+            "options": {**options, "paper_width": 58},
+        },
+    ]
+
+
+def _displays(addresses: dict[str, str]) -> list[dict[str, Any]]:
+    options = {"width_px": 192, "height_px": 64, "lines": 3, "poll_every_s": 1}
+    return [
+        {"id": name, "driver": "onbon-bx", "port": addresses[name], "options": options} for name in ("board-1", "board-2")
+    ]
+
+
+def _bus_terminals() -> list[dict[str, Any]]:
+    families = (("pad", "ff68-pad", PADS), ("keypad", "ff68-keypad", KEYPADS), ("bar", "pinganlihe", BARS))
+    return [
+        {"id": f"{kind}-{window}", "driver": driver, "bus": "bus-a", "address": address}
+        for kind, driver, where in families
+        for window, address in where.items()
+    ]
+
+
+def _camera(addresses: dict[str, str]) -> dict[str, Any]:
+    options = {"url": addresses["camera-1"], "check_every_s": 1}
+    return {"id": "camera-1", "driver": "camera", "options": options}
+
+
+def _window(name: str) -> dict[str, Any]:
+    number = name.removeprefix("w")
+    window: dict[str, Any] = {
+        "id": name,
+        "label": number,
+        "display": f"bar-{name}",
+        "pad": f"pad-{name}",
+        "keypad": f"keypad-{name}",
+        "staff": {"number": f"010{number}", "name": "张三李四王五"[2 * int(number) - 2 : 2 * int(number)], "stars": 5},
+    }
+    if name == "w1":
+        window["post"] = {"camera": "camera-1", "zone": [[0.2, 0.05], [0.8, 0.05], [0.8, 1.0], [0.2, 1.0]]}
+    return window
+
+
+def _dump(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")

@@ -1,0 +1,214 @@
+"""An ESC/POS printer as a ticket printer: the house's rule is that it never prints a ticket twice by itself.
+
+What a printer can say of itself is probed, never inferred from its identity, because clones lie in ``GS I``. Once the
+first byte of a ticket is out, whatever goes wrong is an unknown outcome and nothing is sent again.
+"""
+
+import secrets
+import string
+from collections.abc import Callable
+
+from hallctl.driver import (
+    Connection,
+    Health,
+    PrintJob,
+    PrintOutcome,
+    PrintState,
+    TerminalContext,
+    TerminalDriver,
+    TicketPrinter,
+)
+from hallctl.errors import CodecError, Fault, TerminalError, TransportError, TransportTimeout
+from hallctl.transport import Transport
+from hallctl_drivers.escpos import codec
+from hallctl_drivers.escpos.config import EscposOptions
+from hallctl_drivers.escpos.faults import PrinterStatus, from_auto_status, from_queued, from_real_time
+from hallctl_drivers.escpos.status import AutoStatus, Frame, Printed, Queued, RealTime, StatusDecoder
+
+_IDENT = string.ascii_letters + string.digits
+
+
+class EscposPrinter(TerminalDriver, TicketPrinter):
+    """One printer on a port of its own: TCP 9100, serial, or the kernel's /dev/usb/lp0."""
+
+    def __init__(self, context: TerminalContext, options: EscposOptions) -> None:
+        self.poll_every_s = options.poll_every_s
+        self._context = context
+        self._options = options
+        self._transport: Transport | None = None
+        self._decoder = StatusDecoder()
+        self._answers: tuple[int, ...] = ()  # the n of DLE EOT n that this printer answers
+        self._asb = False
+        self._confirm: str | None = None  # None: not known yet
+
+    async def start(self, connection: Connection) -> None:
+        """Reset the printer, and find out what it can say. Raises ``TransportTimeout`` when it says nothing at all."""
+        if not isinstance(connection, Transport):
+            raise TerminalError("a ticket printer needs a port of its own", hint="write port: tcp://HOST:9100")
+        self._transport = connection
+        await self._forget_input()
+        await self._port().write(codec.INIT)
+        self._answers = await self._probe_real_time()
+        self._asb = await self._answered(codec.ASB_ON, lambda frame: isinstance(frame, AutoStatus))
+        self._confirm = None if self._options.confirm == "auto" else self._options.confirm
+        if not self._answers and not self._asb:
+            self._accept_silence()
+
+    async def poll(self) -> Health:
+        """Ask for the state with ``DLE EOT``; a printer that answered at the start and is silent now is an error."""
+        if not self._speaks:
+            return Health(info={"paper": "unknown", "replies": False, "confirm": "none"})
+        status = await self._status()
+        if status.error is None:
+            await self._find_confirmation()
+        info = {
+            "paper": status.paper,
+            "replies": True,
+            "confirm": self._confirm or "unknown",
+            "automatic_status": self._asb,
+            "status_queries": list(self._answers),
+        }
+        return Health(faults=status.reports, info=info)
+
+    async def print_ticket(self, job: PrintJob) -> PrintOutcome:
+        """Print, cut, and wait for the printer's word. Raises before anything is sent, or not at all."""
+        body = codec.encode_ticket(job.ticket, self._options.style)
+        await self._refuse_when_faulty()
+        if self._confirm is None:
+            await self._find_confirmation()
+        ident = "".join(secrets.choice(_IDENT) for _ in range(4)).encode()
+        try:
+            await self._port().write(codec.INIT + (codec.ASB_ON if self._asb else b"") + body)
+            return await self._confirmed(ident)
+        except TransportTimeout as exc:
+            return await self._unknown(exc.message)
+        except (TransportError, CodecError, Fault) as exc:
+            return PrintOutcome(PrintState.UNKNOWN, reason=exc.message)
+
+    @property
+    def _speaks(self) -> bool:
+        return bool(self._answers) or self._asb
+
+    def _port(self) -> Transport:
+        if self._transport is None:
+            raise TerminalError("the printer has not been started")
+        return self._transport
+
+    def _accept_silence(self) -> None:
+        if self._options.confirm != "none":
+            raise TransportTimeout(
+                f"{self._port().name}: the printer does not answer",
+                hint="is it switched on, and is the serial speed right? set confirm: none where the port "
+                "carries no answers",
+            )
+        self._context.log.warning("printer port carries no answers", terminal=self._context.terminal)
+
+    async def _probe_real_time(self) -> tuple[int, ...]:
+        """Some clones leave out n = 2 or 3; asking them again in every poll would only time out."""
+        answered = []
+        for n in (1, 2, 3, 4):
+            if await self._answered(codec.real_time_status(n), lambda frame: isinstance(frame, RealTime)):
+                answered.append(n)
+        return tuple(answered)
+
+    async def _find_confirmation(self) -> None:
+        """Try ``GS ( H``, then the fence; a printer that is stopped answers neither, so ask only when it is well."""
+        if self._confirm is not None:
+            return
+        ident = b"h0ok"
+        if await self._answered(codec.ask_when_printed(ident), lambda frame: frame == Printed(ident)):
+            self._confirm = "gs_h"
+        elif await self._answered(codec.INIT + codec.FENCE, lambda frame: isinstance(frame, Queued)):
+            self._confirm = "fence"
+        else:
+            self._confirm = "none"
+        await self._port().write(codec.INIT + (codec.ASB_ON if self._asb else b""))  # clears what a clone mistook for text
+
+    async def _refuse_when_faulty(self) -> None:
+        if not self._speaks:
+            return
+        error = (await self._status()).error
+        if error is not None:
+            raise Fault(error.code, error.message, hint=error.hint)
+
+    async def _status(self) -> PrinterStatus:
+        """Ask every question that this printer answers; one without ``DLE EOT`` repeats its automatic status."""
+        await self._forget_input()
+        if not self._answers:
+            frame = await self._ask(codec.ASB_ON, lambda found: isinstance(found, AutoStatus))
+            return from_auto_status(frame.data) if isinstance(frame, AutoStatus) else PrinterStatus()
+        answers = {}
+        for n in self._answers:
+            frame = await self._ask(codec.real_time_status(n), lambda found: isinstance(found, RealTime))
+            if isinstance(frame, RealTime):
+                answers[n] = frame.value
+        return from_real_time(answers)
+
+    async def _confirmed(self, ident: bytes) -> PrintOutcome:
+        """Wait for the word that the ticket is on paper; a fault on the way is raised as ``Fault``."""
+        timeout_s = self._options.confirm_timeout_s
+        if self._confirm == "gs_h":
+            await self._ask(codec.ask_when_printed(ident), lambda frame: frame == Printed(ident), timeout_s, watch=True)
+            return PrintOutcome(PrintState.PRINTED, "gs_h")
+        if self._confirm == "fence":
+            await self._ask(codec.FENCE, lambda frame: isinstance(frame, Queued), timeout_s, watch=True)
+            await self._refuse_when_faulty()
+            return PrintOutcome(PrintState.PRINTED, "fence")
+        await self._refuse_when_faulty()
+        return PrintOutcome(PrintState.PRINTED)
+
+    async def _unknown(self, reason: str) -> PrintOutcome:
+        """Say why, if the printer still answers."""
+        try:
+            await self._refuse_when_faulty()
+        except Fault as exc:
+            reason = exc.message
+        except (TransportError, CodecError) as exc:
+            reason = f"{reason}; {exc.message}"
+        return PrintOutcome(PrintState.UNKNOWN, reason=reason)
+
+    async def _answered(self, question: bytes, accept: Callable[[Frame], bool]) -> bool:
+        try:
+            await self._ask(question, accept)
+        except TransportTimeout:
+            return False
+        return True
+
+    async def _ask(
+        self, question: bytes, accept: Callable[[Frame], bool], timeout_s: float | None = None, *, watch: bool = False
+    ) -> Frame:
+        """Send and wait for the frame that ``accept`` takes. ``watch``: an error told meanwhile is raised."""
+        wait_s = timeout_s or self._options.reply_timeout_s
+        port = self._port()
+        await port.write(question)
+        try:
+            async with self._context.clock.timeout(wait_s):
+                return await self._next(accept, watch=watch)
+        except TimeoutError as exc:
+            raise TransportTimeout(f"{port.name}: the printer did not answer within {wait_s:g} s") from exc
+
+    async def _next(self, accept: Callable[[Frame], bool], *, watch: bool) -> Frame:
+        while True:
+            frame = self._decoder.next()
+            if frame is None:
+                self._decoder.feed(await self._port().read())
+                continue
+            if watch:
+                _raise_error(frame)
+            if accept(frame):
+                return frame
+
+    async def _forget_input(self) -> None:
+        """Whatever was said before a question does not answer it."""
+        await self._port().drain_input()
+        self._decoder.reset()
+
+
+def _raise_error(frame: Frame) -> None:
+    status = PrinterStatus()
+    if isinstance(frame, AutoStatus):
+        status = from_auto_status(frame.data)
+    elif isinstance(frame, Queued):
+        status = from_queued(frame.value)
+    if status.error is not None:
+        raise Fault(status.error.code, status.error.message, hint=status.error.hint)

@@ -1,0 +1,46 @@
+"""What hall.yaml may say of an Onbon card under ``options``."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from hallctl.driver import DriverOptions
+
+Mode = Literal["static", "instant", "left", "right", "up", "down"]
+
+
+class OnbonOptions(DriverOptions):
+    """Defaults fit a single-line window bar of 128 x 16 dots on a 6K card with the fonts it is sold with."""
+
+    card: Literal["5k", "6k"] = Field("6k", description="generation of the card; 5K places text in steps of 8 dots")
+    width_px: int = Field(128, ge=8, le=2048, description="width of the panel in dots")
+    height_px: int = Field(16, ge=8, le=512, description="height of the panel in dots")
+    lines: int = Field(1, ge=1, le=16, description="how many lines of text the panel has room for")
+    device_address: int = Field(
+        0xFFFE, ge=0, le=0xFFFE, description="screen number set in the card; 65534 addresses any card"
+    )
+    mode: Mode = Field("instant", description="how a text that fits comes onto the panel")
+    wide_mode: Mode = Field("left", description="how a text that is wider than the panel comes onto it")
+    speed: int = Field(2, ge=0, le=24, description="speed of moving text, 0 (fastest) to 24")
+    stay_s: float = Field(4.0, ge=0, le=127, description="how long a page stands before the next, seconds")
+    font_px: Literal[16, 24, 32] | None = Field(
+        None, description="height of the font that is chosen for the text; none: the card's own default, 16 dots"
+    )
+    brightness: int | None = Field(None, ge=0, le=15, description="set at each start, 0 to 15; none: left as it is")
+    ack_timeout_s: float = Field(2.0, gt=0, le=10, description="how long the card may take to answer, seconds")
+    poll_every_s: float = Field(
+        5.0, ge=0.5, le=300, description="how often the card is asked whether it lives, seconds"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.card == "5k" and self.width_px % 8:
+            raise ValueError(f"width_px {self.width_px} is not a multiple of 8, as 5K cards need it")
+        if self.lines * self.cell_px > self.height_px and self.lines > 1:
+            raise ValueError(f"{self.lines} lines of {self.cell_px} dots don't fit into height_px {self.height_px}")
+        return self
+
+    @property
+    def cell_px(self) -> int:
+        """Height of a character in dots."""
+        return self.font_px or 16

@@ -1,0 +1,166 @@
+"""A 平安力合 window bar as a number display on a shared RS-485 bus.
+
+The bar words welcome, pause and serving itself ("native"), and calls whose ticket it would show just as it is printed;
+everything else is an instant text. Those are not acknowledged, so a check follows them: a dead bar has shown nothing.
+"""
+
+import re
+
+from hallctl.driver import (
+    BusLine,
+    Colour,
+    Connection,
+    DisplayKind,
+    DisplayMessage,
+    Health,
+    NumberDisplay,
+    TerminalContext,
+    TerminalDriver,
+)
+from hallctl.errors import RemoteCodecError, TerminalError, TransportTimeout
+from hallctl_drivers.pinganlihe import codec
+from hallctl_drivers.pinganlihe.codec import Call, Checksum, Command, Frame, InstantText, Sub, TextColour
+from hallctl_drivers.pinganlihe.config import PingAnLiHeOptions
+
+_TICKET = re.compile(r"(?P<prefix>[A-Z]?)(?P<digits>[0-9]{1,4})")
+_SUBS = {DisplayKind.WELCOME: Sub.WELCOME, DisplayKind.PAUSED: Sub.PAUSE, DisplayKind.SERVING: Sub.SERVING}
+_MODES = {"1616": (8, 7), "3232b": (11, 10)}  # card -> (instant, flash), protocol V2.1
+_COLOURS = {Colour.RED: TextColour.RED, Colour.GREEN: TextColour.GREEN, Colour.YELLOW: TextColour.YELLOW}
+
+
+class PingAnLiHeBar(TerminalDriver, NumberDisplay):
+    """One bar; its bus address is the terminal's."""
+
+    def __init__(self, context: TerminalContext, options: PingAnLiHeOptions) -> None:
+        self.poll_every_s = options.poll_every_s
+        self._context = context
+        self._options = options
+        self._checksum = Checksum(options.checksum)
+        self._line: BusLine | None = None
+        self._shown: DisplayMessage | None = None
+
+    async def start(self, connection: Connection) -> None:
+        """Ask whether the bar lives, and show again what was there before it was lost.
+
+        Not urgent: a bar that stays dead must not cost its neighbours bus time with every attempt.
+        """
+        if not isinstance(connection, BusLine):
+            raise TerminalError(
+                "a 平安力合 bar needs a bus and an address", hint="write bus: and address: in hall.yaml"
+            )
+        self._line = connection
+        await self._check(urgent=False)
+        if self._shown is not None:
+            await self._send(self._shown)
+
+    async def poll(self) -> Health:
+        """The same question, behind everybody's calls. The version is what the bar says of itself."""
+        answer = await self._check(urgent=False)
+        version = answer.data.hex(" ") if answer is not None and answer.command == Command.VERSION else ""
+        info = {"card": self._options.card, "checked": self._options.check != "none"}
+        return Health(info={**info, "version": version} if version else info)
+
+    async def show(self, message: DisplayMessage) -> None:
+        """Put a message on the bar; returns once the bar has answered (unless ``check`` is none).
+
+        Raises ``LocalCodecError`` for what the bar can't show.
+        """
+        self._plan(message)  # what can't be said must not replace what is shown after a reconnect
+        self._shown = message
+        await self._send(message)
+
+    async def _send(self, message: DisplayMessage) -> None:
+        plan = self._plan(message)
+        line = self._bus_line()
+        if isinstance(plan, InstantText):
+            await line.send(codec.encode_text(plan))
+            await self._check(urgent=True)
+        elif self._options.check == "none":
+            await line.send(codec.encode(plan, self._checksum))
+        else:
+            await self._ask(plan, urgent=True)
+
+    def _plan(self, message: DisplayMessage) -> Frame | InstantText:
+        native = self._native(message)
+        if native is not None:
+            return native
+        instant, flash = _MODES[self._options.card]
+        text = InstantText(
+            address=self._bus_line().address,
+            text=message.text,
+            mode=flash if message.blink else instant,
+            speed=self._options.speed,
+            stay=self._options.stay,
+            colour=_COLOURS[message.colour],
+            whole_screen=self._options.whole_screen,
+        )
+        codec.encode_text(text)
+        return text
+
+    def _native(self, message: DisplayMessage) -> Frame | None:
+        """The bar's own form; ``None`` where it can't say all of the message (colour and blinking are not in it)."""
+        if not self._options.native or message.blink or message.colour is not Colour.RED:
+            return None
+        address = self._bus_line().address
+        if message.kind is DisplayKind.CALL:
+            call = self._call(message)
+            return None if call is None else codec.window_bar(address, Sub.CALL, call)
+        sub = _SUBS.get(message.kind)
+        return None if sub is None else codec.window_bar(address, sub)
+
+    def _call(self, message: DisplayMessage) -> Call | None:
+        """The ticket as letter and number, if the bar would show it just as it is printed."""
+        ticket = _TICKET.fullmatch(message.ticket or "")
+        if ticket is None:
+            return None
+        number = int(ticket["digits"])
+        if f"{number:0{self._options.digits}d}" != ticket["digits"]:
+            return None
+        window = self._window(message.window)
+        return None if window is None else Call(number, window, ticket["prefix"])
+
+    def _window(self, label: str | None) -> int | None:
+        if self._options.window_number is not None:
+            return self._options.window_number
+        if label is not None and label.isascii() and label.isdigit():
+            return int(label) if int(label) <= 99 else None
+        address = self._bus_line().address
+        return address if address <= 99 else None
+
+    async def _check(self, *, urgent: bool) -> Frame | None:
+        line = self._bus_line()
+        match self._options.check:
+            case "online":
+                return await self._ask(codec.online_check(line.address), urgent=urgent)
+            case "version":
+                return await self._ask(codec.version_query(line.address), urgent=urgent)
+        line.check()  # nothing is asked, but a bus that is closed is still an error
+        return None
+
+    async def _ask(self, frame: Frame, *, urgent: bool) -> Frame:
+        """Send and wait for the bar's answer; our own frame, heard back from a two-wire adapter, is none."""
+        line = self._bus_line()
+        sent = codec.encode(frame, self._checksum)
+
+        def answers(raw: bytes) -> bool:
+            return raw != sent and self._is_answer(raw, frame)
+
+        try:
+            raw = await line.exchange(sent, answers, timeout_s=self._options.ack_timeout_s, urgent=urgent)
+        except TransportTimeout as exc:
+            hint = "check the bar's power, its address and the bus wires A and B; set check to none if it never answers"
+            raise TransportTimeout(f"bar {line.address}: {exc.message}", hint=hint) from exc
+        return codec.decode(raw, self._checksum)
+
+    def _is_answer(self, raw: bytes, asked: Frame) -> bool:
+        try:
+            answer = codec.decode(raw, self._checksum)
+        except RemoteCodecError:  # an instant text, or the other reading of the checksum
+            return False
+        kinds = (Command.ACK, Command.VERSION) if asked.command == Command.VERSION else (Command.ACK,)
+        return answer.address == asked.address and answer.command in kinds
+
+    def _bus_line(self) -> BusLine:
+        if self._line is None:
+            raise TerminalError("the bar has not been started")
+        return self._line

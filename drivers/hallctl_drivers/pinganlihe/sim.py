@@ -1,0 +1,149 @@
+"""A 平安力合 window bar's side of the bus: strict, with faults by name, and a picture of the bar."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hallctl.driver import Colour, WireSimulator
+from hallctl.driver.ledpanel import PanelLine, draw_panel
+from hallctl.errors import RemoteCodecError
+from hallctl_drivers.pinganlihe import codec
+from hallctl_drivers.pinganlihe.codec import (
+    TEXT_START,
+    Checksum,
+    Command,
+    Frame,
+    InstantText,
+    PingAnLiHeFraming,
+    Sub,
+    TextColour,
+)
+
+SLOW_S = 30.0  # longer than any ack_timeout_s that the options allow
+_WORDS = {Sub.WELCOME: "欢迎光临", Sub.PAUSE: "暂停服务", Sub.SERVING: "正在办理"}
+_COLOURS = {TextColour.RED: Colour.RED, TextColour.GREEN: Colour.GREEN, TextColour.YELLOW: Colour.YELLOW}
+_FLASH_MODES = (7, 10)
+_DIGITS = 3
+_VERSION = b"\x02\x01"
+_WIDTH_PX = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What stands on the bar. ``native``: the bar worded it itself; ``window`` is from a native call."""
+
+    lines: tuple[str, ...] = ()
+    colour: Colour = Colour.RED
+    blink: bool = False
+    native: bool = True
+    window: int | None = None
+
+
+class PingAnLiHeSimulator(WireSimulator):
+    """One bar; it hears the whole bus and obeys its own address (default 1)."""
+
+    FAULTS: ClassVar[Mapping[str, str]] = {
+        "mute": "never answers",
+        "noise": "one byte of every answer is disturbed",
+        "half_frames": "only the first half of every answer comes",
+        "wrong_address": "answers with the next bar's address",
+        "slow_ack": f"answers after {SLOW_S:g} s",
+        "echo": "the adapter hears its own transmission before the answer",
+        "echo_mute": "the adapter hears its own transmission, the bar never answers",
+        "other_checksum": "reads 'sum modulo 100' as the sum's low byte",
+    }
+
+    def __init__(self, fault: str | None = None, address: int | None = None) -> None:
+        super().__init__(fault)
+        self.address = 1 if address is None else address
+        self.shown = Shown((_WORDS[Sub.WELCOME],))
+        self.frames: list[Frame | InstantText] = []
+        self.reply_delay_s = SLOW_S if fault == "slow_ack" else 0.0
+        self._checksum = Checksum.LOW_BYTE if fault == "other_checksum" else Checksum.WHOLE
+        self._framing = PingAnLiHeFraming()
+        self._buffer = bytearray()
+
+    def connected(self) -> None:
+        """A new master starts with a clean receive buffer."""
+        self._buffer.clear()
+
+    def power_cycle(self) -> None:
+        """Take the power away and give it back: the bar welcomes."""
+        self._buffer.clear()
+        self.shown = Shown((_WORDS[Sub.WELCOME],))
+
+    def feed(self, data: bytes) -> bytes:
+        """Answer every whole frame for this address; noise and other families' bytes are skipped."""
+        self._buffer += data
+        answers = data if self.fault in ("echo", "echo_mute") else b""
+        skipped = 0
+        while self._buffer and (size := self._framing.probe(bytes(self._buffer))):
+            if size < 0:
+                del self._buffer[0]
+                skipped += 1
+                continue
+            frame = bytes(self._buffer[:size])
+            del self._buffer[:size]
+            answers += self._take(frame)
+        if skipped:
+            self.refused.append(f"{skipped} bytes are no frame")
+        return answers
+
+    def draw(self) -> bytes:
+        """The bar as PNG."""
+        lines = [PanelLine(line, self.shown.colour) for line in self.shown.lines]
+        return draw_panel(lines, width_px=_WIDTH_PX, height_px=16)
+
+    def _take(self, raw: bytes) -> bytes:
+        if self._framing.address_of(raw) != self.address:
+            return b""
+        try:
+            if raw[0] == TEXT_START:
+                self._show_text(codec.decode_text(raw))
+                return b""
+            return self._obey(codec.decode(raw, self._checksum))
+        except RemoteCodecError as exc:
+            self.refused.append(str(exc))
+            return b""
+
+    def _show_text(self, text: InstantText) -> None:
+        self.frames.append(text)
+        self.shown = Shown((text.text,), _COLOURS[text.colour], text.mode in _FLASH_MODES, native=False)
+
+    def _obey(self, frame: Frame) -> bytes:
+        self.frames.append(frame)
+        match frame:
+            case Frame(command=Command.WINDOW_BAR):
+                self._show_native(frame)
+            case Frame(command=Command.NUMBER | Command.NUMBER_ALTERNATE):
+                self.shown = Shown((frame.data.decode("ascii", "replace"),))
+            case Frame(command=Command.ONLINE, data=b""):
+                pass
+            case Frame(command=Command.VERSION, sub=Sub.SYSTEM, data=b""):
+                return self._answer(Frame(Command.VERSION, self.address, Sub.SYSTEM, _VERSION))
+            case _:
+                raise RemoteCodecError(f"command {frame.command:02X} {frame.sub:02X} is not for a window bar")
+        return self._answer(codec.ack(self.address))
+
+    def _show_native(self, frame: Frame) -> None:
+        if frame.sub == Sub.CALL:
+            call = codec.parse_call(frame.data)
+            number = f"{call.prefix}{call.number:0{_DIGITS}d}"
+            self.shown = Shown((f"请{number}号到{call.window}号窗口",), window=call.window)
+        elif frame.sub in _WORDS and not frame.data:
+            self.shown = Shown((_WORDS[Sub(frame.sub)],))
+        else:
+            raise RemoteCodecError(f"subcommand {frame.sub:02X} with {len(frame.data)} bytes")
+
+    def _answer(self, frame: Frame) -> bytes:
+        if self.fault == "wrong_address":
+            frame = Frame(frame.command, (frame.address + 1) % 256, frame.sub, frame.data)
+        raw = codec.encode(frame, self._checksum)
+        match self.fault:
+            case "mute" | "echo_mute":
+                return b""
+            case "half_frames":
+                return raw[: len(raw) // 2]
+            case "noise":
+                return raw[:3] + bytes((raw[3] ^ 0x10,)) + raw[4:]
+        return raw

@@ -1,0 +1,128 @@
+"""``hallctl check``: is the configuration right, and if not, where?"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from hallctl.cli.output import EX_CONFIG, EX_OK, json_option, print_json
+from hallctl.cli.where import find_config
+from hallctl.config import ConfigErrors, ControllerConfig, LoadedHall, SecretRef, load_controller, load_hall, resolve
+from hallctl.config.base import Section
+from hallctl.config.problem import Loc, pointer_of
+from hallctl.driver import driver_names
+from hallctl.driver.hallcheck import check_hall
+from hallctl.errors import ConfigError
+
+
+@click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--hall", "hall_path", type=click.Path(path_type=Path), help="Check this hall document instead.")
+@click.option("--documents-only", is_flag=True, help="Don't look at the secret files that controller.yaml names.")
+@json_option
+def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, as_json: bool) -> int:
+    """Check controller.yaml and the hall document that it names.
+
+    CONFIG is a controller.yaml; default: $HALLCTL_CONFIG, ./controller.yaml, /etc/hallctl/controller.yaml. With --hall
+    alone only the hall document is checked. Every mistake is printed with file and line. Exit code 0: all is right;
+    78: something is wrong. --json prints one document.
+    """
+    errors: list[ConfigError] = []
+    controller = None
+    if config is not None or hall_path is None:
+        controller = _controller(find_config(config), errors, secrets=not documents_only)
+    path = hall_path or (controller.hall if controller else None)
+    hall = check_hall(load_hall(path)) if path else None
+    errors += hall.problems if hall else ()
+    if as_json:
+        _print_json(errors, hall)
+    else:
+        _print_words(errors, hall)
+    return EX_CONFIG if errors else EX_OK
+
+
+def _controller(path: Path, errors: list[ConfigError], *, secrets: bool) -> ControllerConfig | None:
+    try:
+        config = load_controller(path)
+    except ConfigErrors as exc:
+        errors += exc.errors
+        return None
+    for loc, secret in _secrets(config) if secrets else ():
+        try:
+            resolve(secret)
+        except ConfigError as exc:
+            exc.pointer = pointer_of(loc)
+            errors.append(exc)
+    return config
+
+
+def _secrets(section: Section, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, SecretRef):
+            yield (*loc, name), value
+        elif isinstance(value, Section):
+            yield from _secrets(value, (*loc, name))
+
+
+def _print_words(errors: list[ConfigError], hall: LoadedHall | None) -> None:
+    for error in errors:
+        click.echo(_line(error))
+    if hall and not hall.fatal:
+        click.echo(_summary(hall))
+    click.echo(f"{counted(len(errors), 'mistake')}." if errors else "The configuration is right.")
+    if hall is None or hall.fatal:
+        click.echo("Nothing of it can run.")
+
+
+def _line(error: ConfigError) -> str:
+    advice = f" ({error.hint})" if error.hint else ""
+    return str(error) if error.line or not error.path else f"{error.path}: {error.message}{advice}"
+
+
+def counted(number: int, word: str, words: str = "") -> str:
+    """``1 bus``, ``2 buses``."""
+    return f"{number} {word if number == 1 else words or word + 's'}"
+
+
+def _summary(hall: LoadedHall) -> str:
+    document = hall.document
+    drivers = Counter(terminal.driver for terminal in document.terminals)
+    lines = [
+        f"{counted(len(document.windows), 'window')}, {counted(len(document.terminals), 'terminal')}, "
+        f"{counted(len(document.buses), 'bus', 'buses')}, {counted(len(document.tickets), 'ticket layout')}",
+        *(f"  {name}: {drivers[name]}" for name in sorted(drivers)),
+        f"installed drivers: {', '.join(driver_names()) or 'none'}",
+    ]
+    if hall.quarantined:
+        lines.append(f"left out until they are corrected: {', '.join(sorted(hall.quarantined))}")
+    return "\n".join(lines)
+
+
+def _print_json(errors: list[ConfigError], hall: LoadedHall | None) -> None:
+    document = hall.document if hall else None
+    print_json(
+        {
+            "ok": not errors,
+            "problems": [_described(error) for error in errors],
+            "quarantined": sorted(hall.quarantined) if hall else [],
+            "windows": len(document.windows) if document else 0,
+            "terminals": len(document.terminals) if document else 0,
+            "buses": len(document.buses) if document else 0,
+            "tickets": len(document.tickets) if document else 0,
+            "drivers": list(driver_names()),
+        }
+    )
+
+
+def _described(error: ConfigError) -> dict[str, object]:
+    return {
+        "path": error.path,
+        "line": error.line or None,
+        "pointer": error.pointer,
+        "code": getattr(error, "code", "invalid"),
+        "message": error.message,
+        "hint": error.hint,
+        "fatal": getattr(error, "fatal", False),
+    }

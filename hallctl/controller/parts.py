@@ -1,0 +1,64 @@
+"""From the hall document to supervised terminals: one supervisor each, one owner a bus."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+from hallctl.clock import Clock
+from hallctl.config.hall import HallDocument
+from hallctl.config.hall import Terminal as TerminalConfig
+from hallctl.driver import Attachment, Connection, DriverPlugin, TerminalDriver
+from hallctl.driver.terminal import Logger
+from hallctl.terminal.bus import Bus
+from hallctl.terminal.supervisor import Connect, OnState, TerminalSupervisor
+from hallctl.transport import PortAddress, open_port
+
+
+def build_buses(document: HallDocument, clock: Clock, log: Logger) -> dict[str, Bus]:
+    """One owner for each shared port that a terminal uses."""
+    used = {terminal.bus for terminal in document.terminals}
+    return {bus.id: Bus(bus.id, PortAddress.parse(bus.port), clock, log) for bus in document.buses if bus.id in used}
+
+
+def connect_to(terminal: TerminalConfig, plugin: DriverPlugin, buses: dict[str, Bus], clock: Clock) -> Connect:
+    """How this terminal gets its connection: its own port, its line on a bus, or none (a camera)."""
+    if plugin.attachment is Attachment.BUS and terminal.bus and plugin.framing is not None:
+        line = buses[terminal.bus].attach(terminal.address or 0, plugin.framing, plugin.bus_gap_s)
+        return lambda: _as_it_is(line)
+    if plugin.attachment is Attachment.PORT and terminal.port:
+        address = PortAddress.parse(terminal.port)
+        return lambda: _own_port(address, clock)
+    return lambda: _as_it_is(None)
+
+
+def supervise(
+    terminal: TerminalConfig,
+    driver: TerminalDriver,
+    connect: Connect,
+    *,
+    clock: Clock,
+    log: Logger,
+    on_state: OnState,
+    waiting_limit: int,
+) -> TerminalSupervisor:
+    """A supervisor for one terminal."""
+    return TerminalSupervisor(
+        terminal.id,
+        terminal.driver,
+        driver,
+        connect,
+        clock=clock,
+        log=log,
+        on_state=on_state,
+        waiting_limit=waiting_limit,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _own_port(address: PortAddress, clock: Clock) -> AsyncIterator[Connection]:
+    async with await open_port(address, clock) as transport:
+        yield transport
+
+
+def _as_it_is(connection: Connection) -> AbstractAsyncContextManager[Connection]:
+    return contextlib.nullcontext(connection)

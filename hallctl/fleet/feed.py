@@ -1,0 +1,68 @@
+"""Events and alerts in the order of their numbers: nothing twice, and nothing missing without being told."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from hallctl.link.payloads import Envelope
+
+REMEMBERED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event or alert that was not seen before. ``late``: newer ones came first (a replay)."""
+
+    envelope: Envelope
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers ``first`` to ``last`` of a source have not come; the command ``replay`` asks for them."""
+
+    source: str
+    first: int
+    last: int
+
+
+class EventFeed:
+    """Drops duplicates by (source, id) and sees gaps by ``seq``, the trailing one too."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._highest: dict[str, int] = {}
+        self._announced: dict[str, int] = {}
+
+    def take(self, envelope: Envelope) -> list[Arrived | Gap]:
+        """What an envelope means: nothing (seen already), itself, or a gap and itself."""
+        key = (envelope.source, envelope.id)
+        if key in self._seen:
+            return []
+        self._remember(key)
+        if envelope.seq is None:
+            return [Arrived(envelope)]
+        highest = self._highest.setdefault(envelope.source, envelope.seq - 1)
+        if envelope.seq <= highest:
+            return [Arrived(envelope, late=True)]
+        found = self._gap(envelope.source, envelope.seq - 1)
+        self._highest[envelope.source] = envelope.seq
+        return [*found, Arrived(envelope)]
+
+    def heartbeat(self, source: str, last_seq: int) -> list[Arrived | Gap]:
+        """A heartbeat names the newest number. What the one before named had a whole period to come."""
+        promised = self._announced.get(source)
+        self._announced[source] = last_seq
+        self._highest.setdefault(source, last_seq)
+        return self._gap(source, promised) if promised is not None else []
+
+    def _gap(self, source: str, up_to: int) -> list[Arrived | Gap]:
+        first = self._highest[source] + 1
+        if up_to < first:
+            return []
+        self._highest[source] = up_to
+        return [Gap(source, first, up_to)]
+
+    def _remember(self, key: tuple[str, str]) -> None:
+        self._seen[key] = None
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)

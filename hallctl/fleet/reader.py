@@ -1,0 +1,132 @@
+"""Reads what controllers publish. Lenient: a message that can't be read is counted and changes nothing."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from hallctl.clock import Clock
+from hallctl.fleet.feed import Arrived, EventFeed, Gap
+from hallctl.fleet.view import ControllerView
+from hallctl.link.payloads import ControllerState, Envelope, TerminalPayload
+from hallctl.link.session import Message, Session
+from hallctl.link.topics import Place, Topics, filters, read_topic
+
+SETTLE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerChanged:
+    """A controller's ``state`` came."""
+
+    topics: Topics
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalChanged:
+    """A terminal's state came."""
+
+    topics: Topics
+    terminal: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertChanged:
+    """An alert came: raised, acknowledged or cleared; ``None``: its topic was emptied."""
+
+    topics: Topics
+    alert: str
+    body: Mapping[str, Any] | None
+
+
+Change = ControllerChanged | TerminalChanged | AlertChanged | Arrived | Gap
+
+
+class HallReader:
+    """Everything that is known of some controllers. ``site`` and ``controller``: ids, or ``+`` for all."""
+
+    def __init__(self, session: Session, clock: Clock, site: str = "+", controller: str = "+") -> None:
+        self._session = session
+        self._clock = clock
+        self._filters = filters(site, controller)
+        self._feed = EventFeed()
+        self.controllers: dict[Topics, ControllerView] = {}
+        self.unreadable = 0
+
+    async def subscribe(self) -> None:
+        """Ask the broker for everything; the retained messages come first. Raises ``LinkError``."""
+        await self._session.subscribe(*self._filters)
+
+    async def settle(self, quiet_s: float = SETTLE_S) -> None:
+        """Take what is retained: until nothing has come for ``quiet_s``. Raises ``LinkError`` when the link is lost."""
+        while True:
+            try:
+                async with self._clock.timeout(quiet_s):
+                    message = await self._session.receive()
+            except TimeoutError:
+                return
+            self.take(message)
+            self._session.acknowledge(message)
+
+    async def follow(self) -> AsyncIterator[Change]:
+        """What changes, for ever. A message is acknowledged after the consumer has dealt with it."""
+        while True:
+            message = await self._session.receive()
+            for change in self.take(message):
+                yield change
+            self._session.acknowledge(message)
+
+    def take(self, message: Message) -> list[Change]:
+        """Fold one message in; gives what it changed."""
+        place = read_topic(message.topic)
+        if place is None:
+            return []
+        try:
+            return self._fold(place, message)
+        except ValidationError:
+            self.unreadable += 1
+            return []
+
+    def _fold(self, place: Place, message: Message) -> list[Change]:
+        view = self.controllers.get(place.topics) or ControllerView(place.topics)
+        match place.kind:
+            case "state" if message.payload:
+                return self._fold_state(view, ControllerState.model_validate_json(message.payload), message.retain)
+            case "terminal":
+                payload = TerminalPayload.model_validate_json(message.payload) if message.payload else None
+                self.controllers[place.topics] = view.with_terminal(place.name, payload)
+                return [TerminalChanged(place.topics, place.name)]
+            case "alert":
+                return self._fold_alert(view, place.name, message.payload)
+            case "event":
+                return [*self._feed.take(Envelope.model_validate_json(message.payload))]
+        return []
+
+    def _fold_state(self, view: ControllerView, state: ControllerState, retained: bool) -> list[Change]:
+        self.controllers[view.topics] = view.with_state(state, self._heard(state, retained))
+        if state.status != "online":
+            return [ControllerChanged(view.topics)]
+        return [ControllerChanged(view.topics), *self._feed.heartbeat(view.topics.prefix, state.last_seq)]
+
+    def _heard(self, state: ControllerState, retained: bool) -> datetime:
+        """A retained heartbeat is as old as it says; a live one came now, whatever the box's clock shows."""
+        now = self._clock.now()
+        return min(state.at, now) if retained and state.at is not None else now
+
+    def _fold_alert(self, view: ControllerView, alert: str, payload: bytes) -> list[Change]:
+        envelope = Envelope.model_validate_json(payload) if payload else None
+        body = envelope.data if envelope else None
+        self.controllers[view.topics] = view.with_alert(alert, body)
+        arrived = self._feed.take(envelope) if envelope else []
+        if envelope is not None and not arrived:
+            return []
+        return [AlertChanged(view.topics, alert, body), *(one for one in arrived if isinstance(one, Gap))]
+
+
+def described(envelope: Envelope) -> dict[str, Any]:
+    """An envelope as plain JSON values."""
+    found: dict[str, Any] = json.loads(envelope.model_dump_json())
+    return found

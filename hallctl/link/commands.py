@@ -1,0 +1,97 @@
+"""Commands as they arrive: each is committed before it is acknowledged, acts at most once, and is answered.
+
+mqtt-contract rule 4. A slow command never delays another: each runs in a task of its own, and what keeps the order
+on one device is its supervisor's turn.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from hallctl.clock import Clock
+from hallctl.driver.terminal import Logger
+from hallctl.errors import LinkError
+from hallctl.link.payloads import read_command
+from hallctl.model import Command, Reply, ReplyState
+from hallctl.outbox import Outbox
+
+Handler = Callable[[Command], Awaitable[Reply]]
+Publish = Callable[[Reply], Awaitable[None]]
+
+WITHOUT_SIDE_EFFECT = frozenset({"evidence.fetch", "replay", "recorded", "rebirth", "alert.acknowledge"})
+
+
+class CommandIntake:
+    """Takes commands in. ``handlers`` are asked by name; everything else goes to ``default``."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, default: Handler, log: Logger) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._default = default
+        self._log = log
+        self._special: dict[str, Handler] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def handle(self, name: str, handler: Handler) -> None:
+        """Give one command to a handler of its own."""
+        self._special[name] = handler
+
+    async def take(self, name: str, payload: bytes, publish: Publish) -> None:
+        """Take one message. When this returns the command is on disk (or refused): acknowledge the message now."""
+        try:
+            command = read_command(name, payload)
+        except LinkError as exc:
+            self._log.warning("command refused", command=name, message=exc.message)
+            return
+        refusal = self._refusal(command)
+        if name in WITHOUT_SIDE_EFFECT:
+            self._start(self._run_unlogged(command, refusal, publish))
+            return
+        earlier = await self._outbox.begin_command(command)
+        if earlier is not None:
+            self._start(publish(earlier))
+        elif refusal is not None:
+            await self._outbox.finish_command(refusal)
+            self._start(publish(refusal))
+        else:
+            self._start(self._run(command, publish))
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for running commands, so that a stop finishes a ticket."""
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=seconds)
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, LinkError):
+            self._log.info("reply not delivered; it is kept for a repeat of the command", message=error.message)
+        elif error is not None:
+            self._log.warning("command failed unexpectedly", error=repr(error))
+
+    async def _run(self, command: Command, publish: Publish) -> None:
+        reply = await self._special.get(command.name, self._default)(command)
+        await self._outbox.finish_command(reply)
+        await publish(reply)
+
+    async def _run_unlogged(self, command: Command, refusal: Reply | None, publish: Publish) -> None:
+        await publish(refusal or await self._special.get(command.name, self._default)(command))
+
+    def _refusal(self, command: Command) -> Reply | None:
+        if self._clock.now() >= command.expires:
+            return Reply(
+                command.id, ReplyState.EXPIRED, "command.expired", f"it expired at {command.expires.isoformat()}"
+            )
+        if command.name not in WITHOUT_SIDE_EFFECT and not self._clock.synchronised():
+            return Reply(
+                command.id,
+                ReplyState.REJECTED,
+                "clock.unsynchronised",
+                "this box does not know the time, so it can't tell whether the command is still wanted",
+                "start an NTP client on the box, or set trust_clock in controller.yaml",
+            )
+        return None

@@ -1,0 +1,254 @@
+"""What stands in the messages: pydantic models, written by one side and read leniently by the other.
+
+Readers ignore unknown attributes, so that a newer box and an older desk understand each other; a breaking change is
+a new root ``hall/v2``.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hallctl.errors import LinkError
+from hallctl.link.topics import ROOT, Topics
+from hallctl.model import Alert, Command, Evidence, Identity, Reply, ReplyState, TerminalState
+from hallctl.outbox import EntryKind, Stored, dumps
+
+MAX_BYTES = 8 * 1024
+ENVELOPE_BYTES = 1024  # what the envelope adds to its data, at most
+MAX_REPLY_BYTES = 128 * 1024  # a chunk of evidence
+
+
+class Payload(BaseModel):
+    """Base: frozen, unknown attributes ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def encode(self, limit: int = MAX_BYTES) -> bytes:
+        """JSON in UTF-8. Raises ``LinkError`` when it is larger than the contract allows."""
+        data = self.model_dump_json(exclude_none=False).encode()
+        if len(data) > limit:
+            raise LinkError(f"a {type(self).__name__} of {len(data)} bytes is over the contract's {limit}")
+        return data
+
+
+class ControllerState(Payload):
+    """``state``: birth and lease while online, death otherwise. A reader ignores a death of another boot."""
+
+    status: Literal["online", "offline"]
+    boot: int = Field(description="which run of the daemon this is about")
+    since: datetime | None = Field(None, description="start of this run")
+    at: datetime | None = Field(None, description="when this was said; a will has none")
+    reason: str = Field("", description="stopped, connection_lost, or empty")
+    lease_s: float = Field(0, description="the controller is offline when nothing came for this long")
+    last_seq: int = Field(0, description="newest number of the event log")
+    version: str = Field("", description="version of hallctl")
+    name: str = Field("", description="what people call the controller")
+
+
+class FaultPayload(Payload):
+    """One fault of a terminal."""
+
+    code: str
+    severity: str
+    message: str = ""
+    hint: str = ""
+    since: datetime | None = None
+
+
+class TerminalPayload(Payload):
+    """``terminal/{terminal}/state``."""
+
+    terminal: str
+    driver: str
+    status: str
+    since: datetime
+    boot: int
+    reason: str | None = None
+    message: str = ""
+    hint: str = ""
+    faults: list[FaultPayload] = Field(default_factory=list)
+    info: dict[str, Any] = Field(default_factory=dict)
+    counters: dict[str, int] = Field(default_factory=dict)
+
+
+class Envelope(Payload):
+    """CloudEvents 1.0 in structured JSON, with the extensions ``boot`` and ``seq``."""
+
+    specversion: str = "1.0"
+    id: str
+    source: str
+    type: str
+    time: datetime
+    datacontenttype: str = "application/json"
+    dataschema: str = ""
+    boot: int | None = None
+    seq: int | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class CommandData(Payload):
+    """``data`` of a command's envelope."""
+
+    expires: datetime = Field(description="absolute; a command that arrives later is refused")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="what the command takes")
+
+
+class ReplyData(Payload):
+    """``data`` of a reply's envelope."""
+
+    command: str
+    state: ReplyState
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+    result: dict[str, Any] = Field(default_factory=dict)
+
+
+def terminal_payload(state: TerminalState, boot: int) -> TerminalPayload:
+    """A terminal's state as it is published."""
+    faults = [
+        FaultPayload(
+            code=fault.code, severity=fault.severity, message=fault.message, hint=fault.hint, since=fault.since
+        )
+        for fault in state.faults
+    ]
+    return TerminalPayload(
+        terminal=state.terminal,
+        driver=state.driver,
+        status=state.status,
+        since=state.since,
+        boot=boot,
+        reason=state.reason,
+        message=state.message,
+        hint=state.hint,
+        faults=faults,
+        info=dict(state.info),
+        counters=dict(state.counters),
+    )
+
+
+def entry_envelope(entry: Stored, identity: Identity) -> Envelope:
+    """An entry of the log as it is published; paths of evidence stay on the box."""
+    topics = Topics(identity.site, identity.controller)
+    data = dict(entry.data)
+    if entry.kind is EntryKind.ALERT:
+        data["evidence"] = [_public(item) for item in entry.data.get("evidence", [])]  # type: ignore[attr-defined]  # a list in every alert body
+    kind = f"{entry.kind.value}.{entry.type}"
+    size = len(dumps(data).encode())
+    if size > MAX_BYTES - ENVELOPE_BYTES:
+        # Never lost, never a message that the broker would refuse: the facts stay, long texts are cut.
+        data = {**{key: _cut(value) for key, value in data.items()}, "cut_from_bytes": size}
+    return Envelope(
+        id=f"{identity.controller}:{entry.boot}:{entry.seq}",
+        source=topics.prefix,
+        type=f"hallctl.{kind}",
+        time=entry.at,
+        dataschema=f"{ROOT}/schema/{kind}",
+        boot=entry.boot,
+        seq=entry.seq,
+        data=data,
+    )
+
+
+def command_envelope(command: Command, source: str, now: datetime) -> Envelope:
+    """A command as the centre sends it."""
+    data = CommandData(expires=command.expires, arguments=dict(command.data))
+    return Envelope(
+        id=command.id,
+        source=source,
+        type=f"hallctl.command.{command.name}",
+        time=now,
+        dataschema=f"{ROOT}/schema/command.{command.name}",
+        data=data.model_dump(mode="json"),
+    )
+
+
+def read_command(name: str, payload: bytes) -> Command:
+    """A command that arrived. Raises ``LinkError`` that says what is wrong with it."""
+    try:
+        envelope = Envelope.model_validate_json(payload)
+        data = CommandData.model_validate(envelope.data)
+    except ValidationError as exc:
+        wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
+        raise LinkError(f"command {name!r} can't be read: {wrong}") from exc
+    if data.expires.tzinfo is None:
+        raise LinkError(f"command {name!r}: expires has no time zone", hint="write it as 2026-03-02T01:00:00Z")
+    return Command(envelope.id, name, data.expires, data.arguments)
+
+
+def reply_envelope(reply: Reply, identity: Identity, now: datetime) -> Envelope:
+    """A reply as it is published; ``id`` names command and state, so that a repeat is the same message."""
+    data = ReplyData(
+        command=reply.command,
+        state=reply.state,
+        code=reply.code,
+        message=reply.message,
+        hint=reply.hint,
+        result=dict(reply.data),
+    )
+    return Envelope(
+        id=f"{reply.command}:{reply.state.value}",
+        source=Topics(identity.site, identity.controller).prefix,
+        type=f"hallctl.reply.{reply.state.value}",
+        time=now,
+        dataschema=f"{ROOT}/schema/reply",
+        boot=identity.boot,
+        data=data.model_dump(mode="json"),
+    )
+
+
+def read_reply(payload: bytes) -> Reply:
+    """A reply that arrived. Raises ``LinkError`` when it can't be read."""
+    try:
+        data = ReplyData.model_validate(Envelope.model_validate_json(payload).data)
+    except ValidationError as exc:
+        raise LinkError(f"a reply can't be read: {exc.errors()[0]['msg']}") from exc
+    return Reply(data.command, data.state, data.code, data.message, data.hint, data.result)
+
+
+def alert_envelope(alert: Alert, identity: Identity, now: datetime) -> Envelope:
+    """An open alert as it is published again after a connect; it has no number of its own."""
+    body: dict[str, Any] = {
+        "id": alert.id,
+        "kind": alert.kind,
+        "subject": alert.subject,
+        "state": alert.state,
+        "raised_at": alert.raised_at.isoformat(),
+        "severity": alert.severity,
+        "cleared_at": None,
+        "message": alert.message,
+        "data": dict(alert.data),
+        "evidence": [_public(_evidence(item)) for item in alert.evidence],
+    }
+    return Envelope(
+        id=f"{identity.controller}:{alert.id}:{alert.state.value}",
+        source=Topics(identity.site, identity.controller).prefix,
+        type=f"hallctl.alert.{alert.kind}",
+        time=now,
+        dataschema=f"{ROOT}/schema/alert.{alert.kind}",
+        boot=identity.boot,
+        data=body,
+    )
+
+
+def _evidence(item: Evidence) -> dict[str, Any]:
+    covers = [moment.isoformat() for moment in item.covers] if item.covers else None
+    return {
+        "kind": item.kind,
+        "path": item.path,
+        "size": item.size,
+        "sha256": item.sha256,
+        "media_type": item.media_type,
+        "covers": covers,
+    }
+
+
+def _cut(value: object) -> object:
+    text = value if isinstance(value, str) else dumps(value)
+    return value if len(text.encode()) <= 200 else f"{text[:50]}..."
+
+
+def _public(item: dict[str, Any]) -> dict[str, Any]:
+    name = str(item.get("path", "")).rsplit("/", 1)[-1]
+    return {**{key: value for key, value in item.items() if key != "path"}, "name": name}

@@ -1,0 +1,55 @@
+"""How a reader folds what arrives into what is true now; pure. The centre's side and the tests use it."""
+
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from hallctl.errors import LinkError
+from hallctl.link.payloads import ControllerState, Payload, TerminalPayload
+
+T = TypeVar("T", bound=Payload)
+
+
+def fold_state(current: ControllerState | None, arrived: ControllerState) -> ControllerState:
+    """What to believe of a controller: a death whose boot is not the current one is somebody's old will."""
+    if current is None:
+        return arrived
+    if arrived.boot < current.boot:
+        return current
+    if arrived.status == "offline" and arrived.boot != current.boot:
+        return current
+    return arrived
+
+
+def is_online(state: ControllerState | None, heard_at: datetime | None, now: datetime) -> bool:
+    """Whether the lease holds, will or no will. ``heard_at``: when the last state arrived here."""
+    if state is None or heard_at is None or state.status != "online":
+        return False
+    return now - heard_at < timedelta(seconds=state.lease_s)
+
+
+def effective_status(controller_online: bool, terminal: TerminalPayload, boot: int | None) -> tuple[str, str]:
+    """A terminal's state is the AND of its controller's and its own: status and reason."""
+    if not controller_online:
+        return "offline", "controller.offline"
+    if boot is not None and terminal.boot != boot:
+        return "offline", "not_reported_since_boot"
+    return terminal.status, terminal.reason or ""
+
+
+def read_state(payload: bytes) -> ControllerState:
+    """A controller's state as it arrived. Raises ``LinkError``."""
+    return _read(ControllerState, payload)
+
+
+def read_terminal(payload: bytes) -> TerminalPayload:
+    """A terminal's state as it arrived. Raises ``LinkError``."""
+    return _read(TerminalPayload, payload)
+
+
+def _read(model: type[T], payload: bytes) -> T:
+    try:
+        return model.model_validate_json(payload)
+    except ValidationError as exc:
+        raise LinkError(f"a {model.__name__} can't be read: {exc.errors()[0]['msg']}") from exc

@@ -1,0 +1,293 @@
+"""The uplink: birth, lease and death, retained states, and the log pumped to the broker, for ever.
+
+A broker that is down is a state, not an error: the rest of the box runs, events wait in the outbox. On every
+connect the birth and every retained topic are published again, at a limited rate.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from hallctl.clock import Clock
+from hallctl.driver.terminal import Logger
+from hallctl.errors import LinkError
+from hallctl.link.commands import CommandIntake
+from hallctl.link.payloads import (
+    MAX_REPLY_BYTES,
+    ControllerState,
+    alert_envelope,
+    entry_envelope,
+    reply_envelope,
+    terminal_payload,
+)
+from hallctl.link.session import BrokerSettings, Session, Will
+from hallctl.link.topics import Topics, read_topic
+from hallctl.model import Alert, AlertState, Command, Reply, ReplyState, TerminalState
+from hallctl.outbox import EntryKind, Outbox, Stored
+from hallctl.tasks import first_to_fail
+
+SESSION_EXPIRY_S = 14 * 86400
+BATCH = 100
+REPLAY_BATCH = 20
+REPUBLISH_PER_S = 200.0
+FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 30.0
+
+MakeSession = Callable[[BrokerSettings], Session]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """How often the controller says that it lives, and for how long that holds; seconds."""
+
+    heartbeat_s: float = 10.0
+    lease_s: float = 35.0
+
+
+class Uplink:
+    """The controller's end of the contract. ``connected`` and ``reason`` say how it is."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        outbox: Outbox,
+        intake: CommandIntake,
+        *,
+        clock: Clock,
+        log: Logger,
+        lease: Lease,
+        version: str,
+        name: str = "",
+        open_alerts: Callable[[], tuple[Alert, ...]] = tuple,
+        make_session: MakeSession = Session,
+    ) -> None:
+        self.connected = False
+        self.reason = "not connected yet"
+        self._settings = settings
+        self._outbox = outbox
+        self._intake = intake
+        self._clock = clock
+        self._log = log
+        self._lease = lease
+        self._version = version
+        self._name = name
+        self._open_alerts = open_alerts
+        self._make_session = make_session
+        self._topics = Topics(outbox.identity.site, outbox.identity.controller)
+        self._since = clock.now()
+        self._session: Session | None = None
+        self._stopping = False
+        self._states: dict[str, TerminalState] = {}
+        self._dirty: set[str] = set()
+        self._changed = asyncio.Event()
+        self._replays: asyncio.Queue[tuple[int, int]] = asyncio.Queue(8)
+        intake.handle("replay", self._replay)
+        intake.handle("recorded", self._recorded)
+        intake.handle("rebirth", self._rebirth)
+
+    def set_terminal_state(self, state: TerminalState) -> None:
+        """Publish a terminal's state soon; only the newest matters."""
+        self._states[state.terminal] = state
+        self._dirty.add(state.terminal)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        failures = 0
+        while not self._stopping:
+            try:
+                await self._connected_time()
+                failures = 0
+            except LinkError as exc:
+                was_connected, self.connected = self.connected, False
+                failures = 1 if was_connected else failures + 1
+                if not self._stopping and (was_connected or self.reason != exc.message):
+                    self._log.warning("broker lost", message=exc.message, hint=exc.hint)
+                self.reason = exc.message
+            if not self._stopping:
+                await self._clock.sleep(_back_off_s(failures))
+
+    async def stop(self, flush_s: float = 3.0) -> None:
+        """Deliver what waits, for a short while, then publish our own death and disconnect."""
+        self._stopping = True
+        session = self._session
+        if session is None or not self.connected:
+            return
+        with contextlib.suppress(LinkError, TimeoutError):
+            async with asyncio.timeout(flush_s):
+                await self._flush(session)
+        with contextlib.suppress(LinkError, TimeoutError):
+            async with asyncio.timeout(flush_s):
+                await session.publish(self._topics.state, self._state("offline", "stopped"), retain=True)
+        self.connected = False
+        await session.disconnect()
+
+    async def publish_reply(self, reply: Reply) -> None:
+        """Publish a reply. Raises ``LinkError`` while there is no broker; the stored reply answers a repeat."""
+        if self._session is None or not self.connected:
+            raise LinkError("there is no connection to the broker")
+        envelope = reply_envelope(reply, self._outbox.identity, self._clock.now())
+        await self._session.publish(self._topics.reply(reply.command), envelope.encode(MAX_REPLY_BYTES))
+
+    async def _connected_time(self) -> None:
+        session = self._make_session(self._settings)
+        will = Will(self._topics.state, self._state("offline", "connection_lost", at=None))
+        try:
+            present = await session.connect(will, session_expiry_s=SESSION_EXPIRY_S, clean=False)
+            await session.publish(self._topics.state, self._state("online"), retain=True)
+            if not present:
+                await session.subscribe(self._topics.command("+"))
+            self._session, self.connected, self.reason = session, True, ""
+            self._log.info("broker connected", broker=self._settings.host, session_present=present)
+            await self._work(session)
+        finally:
+            self._session = None
+            session.abandon()
+
+    async def _work(self, session: Session) -> None:
+        await first_to_fail(
+            self._receive(session),
+            self._heartbeat(session),
+            self._publish_states(session),
+            self._pump(session),
+            self._serve_replays(session),
+        )
+
+    async def _receive(self, session: Session) -> None:
+        while True:
+            message = await session.receive()
+            place = read_topic(message.topic)
+            if place is not None and place.kind == "command" and not message.retain:
+                await self._intake.take(place.name, message.payload, self.publish_reply)
+            session.acknowledge(message)
+
+    async def _heartbeat(self, session: Session) -> None:
+        while True:
+            await self._clock.sleep(self._lease.heartbeat_s)
+            await session.publish(self._topics.state, self._state("online"), retain=True)
+            await self._outbox.trim()
+
+    async def _publish_states(self, session: Session) -> None:
+        self._mark_all_dirty()
+        for alert in self._open_alerts():
+            await self._publish_open_alert(session, alert)
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while self._dirty:
+                terminal = self._dirty.pop()
+                await self._publish_state(session, terminal)
+
+    async def _publish_state(self, session: Session, terminal: str) -> None:
+        payload = terminal_payload(self._states[terminal], self._outbox.identity.boot)
+        try:
+            await session.publish(self._topics.terminal(terminal), payload.encode(), retain=True)
+        except LinkError:
+            self._dirty.add(terminal)
+            raise
+
+    async def _publish_open_alert(self, session: Session, alert: Alert) -> None:
+        envelope = alert_envelope(alert, self._outbox.identity, self._clock.now())
+        await session.publish(self._topics.alert(alert.id), envelope.encode(), retain=True)
+        await self._clock.sleep(1 / REPUBLISH_PER_S)
+
+    async def _pump(self, session: Session) -> None:
+        """Everything beyond the sent cursor, in order, at most ``max_in_flight`` without PUBACK; then what comes."""
+        cursor = await self._outbox.sent()
+        while True:
+            newest = self._outbox.last_seq
+            entries = await self._outbox.unsent(BATCH, after=cursor)
+            if entries:
+                await self._publish_entries(session, entries)
+                cursor = entries[-1].seq
+                await self._outbox.mark_sent(cursor)
+            else:
+                cursor = newest
+                await self._outbox.wait_beyond(cursor)
+
+    async def _publish_entries(self, session: Session, entries: list[Stored]) -> None:
+        await asyncio.gather(*(self._publish_entry(session, entry) for entry in entries))
+
+    async def _publish_entry(self, session: Session, entry: Stored) -> None:
+        payload = entry_envelope(entry, self._outbox.identity).encode()
+        if entry.kind is EntryKind.EVENT:
+            await session.publish(self._topics.event(entry.type), payload)
+            return
+        topic = self._topics.alert(entry.subject)
+        cleared = entry.data.get("state") == AlertState.CLEARED
+        await session.publish(topic, payload, retain=not cleared)
+        if cleared:
+            await session.publish(topic, b"", retain=True)
+
+    async def _serve_replays(self, session: Session) -> None:
+        while True:
+            first, last = await self._replays.get()
+            while first <= last:
+                entries = await self._outbox.read_range(first, last, REPLAY_BATCH)
+                if not entries:
+                    break
+                for entry in entries:
+                    envelope = entry_envelope(entry, self._outbox.identity)
+                    kind = "event" if entry.kind is EntryKind.EVENT else "alert"
+                    name = entry.type if kind == "event" else entry.subject
+                    await session.publish(f"{self._topics.prefix}/{kind}/{name}", envelope.encode())
+                first = entries[-1].seq + 1
+                await self._clock.sleep(REPLAY_BATCH / REPUBLISH_PER_S)  # live events go first
+
+    async def _flush(self, session: Session) -> None:
+        while self._dirty:
+            await self._publish_state(session, self._dirty.pop())
+        while await self._outbox.unsent(1):  # noqa: ASYNC110  # PUBACKs don't follow an injected clock
+            await asyncio.sleep(0.02)
+
+    async def _replay(self, command: Command) -> Reply:
+        first, last = command.data.get("from"), command.data.get("to")
+        if not isinstance(first, int) or not isinstance(last, int) or not 0 < first <= last:
+            return Reply(command.id, ReplyState.REJECTED, "data.invalid", "replay needs whole numbers from <= to")
+        try:
+            self._replays.put_nowait((first, min(last, self._outbox.last_seq)))
+        except asyncio.QueueFull:
+            return Reply(command.id, ReplyState.REJECTED, "replay.busy", "too many replays wait", "ask again later")
+        return Reply(command.id, ReplyState.ACCEPTED, data={"last_seq": self._outbox.last_seq})
+
+    async def _recorded(self, command: Command) -> Reply:
+        seq = command.data.get("seq")
+        if not isinstance(seq, int) or not 0 <= seq <= self._outbox.last_seq:
+            return Reply(command.id, ReplyState.REJECTED, "data.invalid", "recorded needs a number of this log: seq")
+        await self._outbox.mark_recorded(seq)
+        return Reply(command.id, ReplyState.SUCCEEDED)
+
+    async def _rebirth(self, command: Command) -> Reply:
+        self._mark_all_dirty()
+        if self._session is not None:
+            await self._session.publish(self._topics.state, self._state("online"), retain=True)
+            for alert in self._open_alerts():
+                await self._publish_open_alert(self._session, alert)
+        return Reply(command.id, ReplyState.SUCCEEDED, data={"terminals": len(self._states)})
+
+    def _mark_all_dirty(self) -> None:
+        self._dirty |= self._states.keys()
+        self._changed.set()
+
+    def _state(self, status: str, reason: str = "", *, at: datetime | None = None) -> bytes:
+        dead = reason == "connection_lost"
+        return ControllerState.model_validate(
+            {
+                "status": status,
+                "boot": self._outbox.identity.boot,
+                "since": self._since,
+                "at": at if dead else self._clock.now(),
+                "reason": reason,
+                "lease_s": self._lease.lease_s,
+                "last_seq": self._outbox.last_seq,
+                "version": self._version,
+                "name": self._name,
+            }
+        ).encode()
+
+
+def _back_off_s(failures: int) -> float:
+    whole: float = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2 ** min(failures, 16))
+    return whole * random.uniform(0.5, 1.0)

@@ -1,0 +1,66 @@
+"""Values of the model as JSON rows and back."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from hallctl.model import Alert, AlertKind, AlertState, Evidence, Reply, ReplyState, Severity
+from hallctl.outbox.schema import EntryKind, Stored
+
+
+def dumps(value: object) -> str:
+    """Compact JSON; Chinese stays readable."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def alert_body(alert: Alert) -> dict[str, Any]:
+    """An alert as it is kept. Paths stay on this box: link leaves them out of what it publishes."""
+    body = asdict(alert)
+    body["data"] = dict(alert.data)
+    return body
+
+
+def alert_of(body: dict[str, Any]) -> Alert:
+    """The alert that ``alert_body`` wrote."""
+    return Alert(
+        id=body["id"],
+        kind=AlertKind(body["kind"]),
+        subject=body["subject"],
+        state=AlertState(body["state"]),
+        raised_at=datetime.fromisoformat(body["raised_at"]),
+        severity=Severity(body["severity"]),
+        cleared_at=datetime.fromisoformat(body["cleared_at"]) if body["cleared_at"] else None,
+        message=body["message"],
+        data=body["data"],
+        evidence=tuple(_evidence_of(item) for item in body["evidence"]),
+    )
+
+
+def reply_body(reply: Reply) -> str:
+    """A reply as it is stored with its command."""
+    return dumps(asdict(reply) | {"data": dict(reply.data)})
+
+
+def reply_of(text: str) -> Reply:
+    """The reply that ``reply_body`` wrote."""
+    body = json.loads(text)
+    return Reply(**{**body, "state": ReplyState(body["state"])})
+
+
+def stored_of(row: tuple[Any, ...]) -> Stored:
+    """A row of the log."""
+    seq, boot, at, kind, type_, subject, high, body = row
+    return Stored(seq, boot, datetime.fromisoformat(at), EntryKind(kind), type_, subject, bool(high), json.loads(body))
+
+
+def _evidence_of(body: dict[str, Any]) -> Evidence:
+    covers = body["covers"]
+    start_end = (datetime.fromisoformat(covers[0]), datetime.fromisoformat(covers[1])) if covers else None
+    return Evidence(**{**body, "covers": start_end})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} can't be kept as JSON")

@@ -1,0 +1,176 @@
+"""The database's side of the outbox: plain functions on one connection, run in the outbox's own thread."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from hallctl.model import Alert, AlertState, Command, Event, EventType, Priority, Reply, ReplyState
+from hallctl.outbox.records import alert_body, alert_of, dumps, reply_body, reply_of, stored_of
+from hallctl.outbox.schema import KEPT_BYTES, EntryKind, Stored
+
+Entry = Event | Alert
+_COLUMNS = "seq, boot, at, kind, type, subject, high, body"
+_TRIM_STEP = 500
+
+
+class Store:
+    """One open database of one boot."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._db = database
+        self.boot = 0
+
+    def begin_boot(self, floor: int) -> int:
+        """Take the next boot number, above ``floor`` (numbers that a lost database may have given out)."""
+        self._synchronous("FULL")
+        self.boot = max(self._number("boot"), floor) + 1
+        self._set_number("boot", self.boot)
+        return self.boot
+
+    def append(self, entries: Sequence[Entry], now: datetime) -> list[Stored]:
+        """Commit entries in one transaction under the next numbers; FULL when any of them is of high priority."""
+        rows = [_row(entry) for entry in entries]
+        self._synchronous("FULL" if any(row[3] for row in rows) else "NORMAL")
+        stored = []
+        with self._transaction():
+            for entry, (kind, type_, subject, high, data) in zip(entries, rows, strict=True):
+                stored.append(self._insert(now, kind, type_, subject, high, data))
+                if isinstance(entry, Alert):
+                    self._remember_alert(entry)
+        return stored
+
+    def last_seq(self) -> int:
+        """The newest number ever given out, also when its row is trimmed; 0: none."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='log'").fetchone()
+        return int(row[0]) if row else 0
+
+    def read(self, after: int, up_to: int | None, limit: int) -> list[Stored]:
+        """Entries ``after < seq <= up_to``, oldest first."""
+        bound = up_to if up_to is not None else 2**63 - 1
+        query = f"SELECT {_COLUMNS} FROM log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # constants
+        return [stored_of(row) for row in self._db.execute(query, (after, bound, limit))]
+
+    def cursor(self, name: str) -> int:
+        """A cursor: everything up to it is ``sent`` or ``recorded``."""
+        return self._number(f"cursor.{name}")
+
+    def move_cursor(self, name: str, seq: int) -> None:
+        """Move a cursor forward; it never goes back."""
+        self._set_number(f"cursor.{name}", max(seq, self.cursor(name)))
+
+    def trim(self, now: datetime, max_age: timedelta, quota: int, high_quota: int) -> list[Stored]:
+        """Drop what is recorded or too old, then what is over quota; gives the ``gap`` entries that say so."""
+        recorded, sent = self.cursor("recorded"), self.cursor("sent")
+        oldest = (now - max_age).isoformat()
+        with self._transaction():
+            self._db.execute("DELETE FROM log WHERE seq <= ?", (recorded,))
+            self._db.execute("DELETE FROM log WHERE seq <= ? AND at < ?", (sent, oldest))
+            gaps = [*self._over_quota(0, quota), *self._over_quota(1, high_quota)]
+            week_ago = (now - timedelta(days=7)).isoformat()
+            self._db.execute("DELETE FROM commands WHERE accepted_at < ? AND reply IS NOT NULL", (week_ago,))
+            return [self._insert(now, EntryKind.EVENT, EventType.GAP, "", 0, gap) for gap in gaps]
+
+    def begin_command(self, command: Command, now: datetime) -> Reply | None:
+        """Commit a command's id before the act. For a repeated id: its reply, or ``in_progress`` while it runs."""
+        self._synchronous("FULL")
+        row = self._db.execute("SELECT reply FROM commands WHERE id=?", (command.id,)).fetchone()
+        if row is not None:
+            return reply_of(row[0]) if row[0] else Reply(command.id, ReplyState.IN_PROGRESS)
+        values = (command.id, command.name, self.boot, now.isoformat())
+        self._db.execute("INSERT INTO commands (id, name, boot, accepted_at) VALUES (?,?,?,?)", values)
+        return None
+
+    def finish_command(self, reply: Reply) -> None:
+        """Keep a final reply for repeats of the command."""
+        self._synchronous("FULL")
+        self._db.execute("UPDATE commands SET reply=? WHERE id=?", (reply_body(reply), reply.command))
+
+    def settle_doubtful(self) -> list[Reply]:
+        """Commands that an earlier boot began and never finished: nobody knows, and nothing is done again."""
+        rows = self._db.execute("SELECT id FROM commands WHERE reply IS NULL AND boot < ?", (self.boot,)).fetchall()
+        hint = "look at the terminal; send a new command only if nothing was done"
+        message = "the controller stopped while it carried the command out"
+        replies = [Reply(row[0], ReplyState.UNKNOWN, "controller.restarted", message, hint) for row in rows]
+        for reply in replies:
+            self.finish_command(reply)
+        return replies
+
+    def open_alerts(self) -> list[Alert]:
+        """Alerts that were raised and not cleared, of any boot."""
+        return [alert_of(json.loads(row[0])) for row in self._db.execute("SELECT body FROM alerts ORDER BY rowid")]
+
+    def load_state(self, key: str) -> Any:
+        """A small durable value, ``None`` when it was never saved."""
+        row = self._db.execute("SELECT value FROM state WHERE key=?", (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def save_state(self, key: str, value: object) -> None:
+        """Keep a small JSON value; ``None`` removes it."""
+        self._synchronous("NORMAL")
+        if value is None:
+            self._db.execute("DELETE FROM state WHERE key=?", (key,))
+        else:
+            self._db.execute("INSERT OR REPLACE INTO state VALUES (?,?)", (key, dumps(value)))
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def _insert(self, now: datetime, kind: str, type_: str, subject: str, high: int, data: dict[str, Any]) -> Stored:
+        body = dumps(data)
+        values = (self.boot, now.isoformat(), kind, type_, subject, high, body, len(body.encode()) + KEPT_BYTES)
+        cursor = self._db.execute(
+            "INSERT INTO log (boot, at, kind, type, subject, high, body, bytes) VALUES (?,?,?,?,?,?,?,?)", values
+        )
+        return stored_of((cursor.lastrowid, *values[:-1]))
+
+    def _remember_alert(self, alert: Alert) -> None:
+        if alert.state is AlertState.CLEARED:
+            self._db.execute("DELETE FROM alerts WHERE id=?", (alert.id,))
+        else:
+            self._db.execute("INSERT OR REPLACE INTO alerts VALUES (?,?)", (alert.id, dumps(alert_body(alert))))
+
+    def _over_quota(self, high: int, quota: int) -> list[dict[str, Any]]:
+        gaps: list[dict[str, Any]] = []
+        while True:
+            used = self._db.execute("SELECT coalesce(sum(bytes),0) FROM log WHERE high=?", (high,)).fetchone()[0]
+            if used <= quota:
+                return gaps
+            query = "SELECT seq FROM log WHERE high=? ORDER BY seq LIMIT ?"
+            doomed = [row[0] for row in self._db.execute(query, (high, _TRIM_STEP))]
+            self._db.executemany("DELETE FROM log WHERE seq=?", [(seq,) for seq in doomed])
+            gaps.append({"from": doomed[0], "to": doomed[-1], "count": len(doomed), "high": bool(high)})
+
+    def _synchronous(self, level: str) -> None:
+        self._db.execute(f"PRAGMA synchronous={level}")
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._db)
+
+    def _number(self, name: str) -> int:
+        row = self._db.execute("SELECT value FROM numbers WHERE name=?", (name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _set_number(self, name: str, value: int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO numbers VALUES (?,?)", (name, value))
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when the block raises."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._db = database
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _row(entry: Entry) -> tuple[EntryKind, str, str, int, dict[str, Any]]:
+    if isinstance(entry, Alert):
+        return EntryKind.ALERT, entry.kind, entry.id, 1, alert_body(entry)
+    return EntryKind.EVENT, entry.type, "", int(entry.priority is Priority.HIGH), dict(entry.data)

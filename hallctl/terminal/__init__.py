@@ -1,0 +1,6 @@
+"""Terminals at work: the supervisor (one task a terminal) and the bus (one owner a shared port)."""
+
+from hallctl.terminal.bus import Bus
+from hallctl.terminal.supervisor import BackOff, TerminalSupervisor
+
+__all__ = ["BackOff", "Bus", "TerminalSupervisor"]

@@ -1,0 +1,296 @@
+"""The owner of a port that several terminals share (RS-485): one wire, many addresses.
+
+One task writes, one reads. Requests are served urgent first, then fairly; replies go to the request that waits
+for them, everything else to the inbox of its address. The port is reopened for ever, and while it is closed
+every call of every terminal says why.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from hallctl.clock import Clock
+from hallctl.driver import BusLine, Framing
+from hallctl.driver.terminal import Logger
+from hallctl.errors import (
+    ConfigError,
+    HallctlError,
+    TerminalBusy,
+    TransportError,
+    TransportLost,
+    TransportTimeout,
+    TransportUnavailable,
+)
+from hallctl.terminal.busline import Line
+from hallctl.terminal.deframe import Deframer, Found
+from hallctl.terminal.request import Request, RequestQueue
+from hallctl.terminal.wire import Wire, WireOptions
+from hallctl.tasks import first_to_fail
+from hallctl.transport import PortAddress, Transport, open_port
+
+Opener = Callable[[PortAddress, Clock], Awaitable[Transport]]
+
+WAITING_LIMIT = 64
+PARTIAL_FRAME_S = 0.1  # silence after which an incomplete frame is given up; USB adapters pause for 16 ms
+FIRST_BACK_OFF_S = 1.0
+LONGEST_BACK_OFF_S = 30.0
+STABLE_AFTER_S = 10.0
+
+
+class Bus:
+    """One port. ``attach`` before or while ``run`` runs; ``stats`` counts since the start."""
+
+    def __init__(
+        self,
+        name: str,
+        address: PortAddress,
+        clock: Clock,
+        log: Logger,
+        opener: Opener = open_port,
+        *,
+        waiting_limit: int = WAITING_LIMIT,
+    ) -> None:
+        self.name = name
+        self._address = address
+        self._clock = clock
+        self._log = log
+        self._opener = opener
+        self._lines: dict[tuple[int, int], Line] = {}
+        self._queue = RequestQueue(waiting_limit)
+        self._deframer = Deframer()
+        self._counts: Counter[str] = Counter()
+        self._current: Request | None = None
+        self._wire: Wire | None = None
+        self._reason: HallctlError | None = TransportUnavailable(f"bus {name} is not open yet", code="port.opening")
+        self._reported = False
+
+    @property
+    def stats(self) -> Mapping[str, int]:
+        """Counters that only grow: frames and bytes by what became of them."""
+        names = ("frames_in", "frames_out", "timeouts", "unknown_addresses", "inbox_dropped", "refused_silent")
+        known = {name: self._counts[name] for name in (*names, "collisions", "openings", "waiting_rejected")}
+        return {**known, "garbage_bytes": self._deframer.garbage}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the port is open now."""
+        return self._reason is None
+
+    def attach(self, address: int, framing: Framing, gap_s: float) -> BusLine:
+        """Give out one address; raises ``ConfigError`` when a terminal of the same family has it already."""
+        key = (id(framing), address)
+        if key in self._lines:
+            hint = "each terminal of one family on a bus needs an address of its own"
+            raise ConfigError(f"bus {self.name}: address {address} is used twice", hint=hint)
+        line = Line(self, f"{self.name}/{address}", address, framing, gap_s)
+        self._lines[key] = line
+        self._deframer.add(framing)
+        return line
+
+    def detach(self, line: BusLine) -> None:
+        """Take an address back; whoever still waits on it gets ``TransportUnavailable``."""
+        found = [(key, known) for key, known in self._lines.items() if known is line]
+        for key, known in found:
+            del self._lines[key]
+            self._queue.fail(partial(_detached, known), known)
+            if not any(other.framing is known.framing for other in self._lines.values()):
+                self._deframer.remove(known.framing)
+            known.wake()
+
+    async def run(self) -> None:
+        """Open, serve, and when the port is lost back off and open again, until cancelled."""
+        failures = 0
+        try:
+            while True:
+                started = self._clock.monotonic()
+                try:
+                    await self._session()
+                except (TransportError, ConfigError) as exc:
+                    self._close(exc)
+                    self._report(exc)
+                stable = self._clock.monotonic() - started >= STABLE_AFTER_S
+                failures = 1 if stable else failures + 1
+                await self._clock.sleep(_back_off_s(failures))
+        finally:
+            self._close(TransportUnavailable(f"bus {self.name} was stopped", code="bus.stopped"))
+
+    # What lines ask of their owner.
+
+    def error(self, line: Line) -> HallctlError | None:
+        """Why the line can't be used now, as an error of its own for each caller."""
+        if (id(line.framing), line.address) not in self._lines:
+            return _detached(line)
+        return None if self._reason is None else _copy(self._reason)
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._clock.monotonic()
+
+    def dropped(self, line: Line, why: str) -> None:
+        """Count and log a frame that was thrown away."""
+        self._counts["inbox_dropped"] += 1
+        self._log.warning("frame dropped", bus=self.name, address=line.address, why=why)
+
+    async def transact(
+        self, line: Line, frame: bytes, accept: Callable[[bytes], bool] | None, timeout_s: float, urgent: bool
+    ) -> bytes:
+        """Queue one request and wait for its outcome; a caller that gives up takes it out again."""
+        line.check()
+        if accept is not None and not urgent:
+            self._refuse_silent(line)
+        request = Request(line, frame, urgent, accept, timeout_s)
+        self._put(request)
+        try:
+            return await request.outcome
+        finally:
+            self._queue.remove(request)
+
+    def _put(self, request: Request) -> None:
+        try:
+            self._queue.put(request)
+        except TerminalBusy:
+            self._counts["waiting_rejected"] += 1
+            raise
+
+    def _refuse_silent(self, line: Line) -> None:
+        wait = line.silence.remaining_s(self.now())
+        if wait > 0:
+            self._counts["refused_silent"] += 1
+            raise TransportTimeout(
+                f"{line.name}: silent, {line.silence.misses} requests unanswered; asked again in {wait:.1f} s",
+                hint="check the terminal's power, its bus address and its A/B wires",
+            )
+
+    # One session of the open port.
+
+    async def _session(self) -> None:
+        options = WireOptions.of(self._address)
+        transport = await self._opener(self._address, self._clock)
+        try:
+            wire = self._wire = Wire(transport, self._clock, options)
+            self._open()
+            await first_to_fail(self._listen(wire), self._speak(wire))
+        finally:
+            await transport.close()
+
+    def _open(self) -> None:
+        self._counts["openings"] += 1
+        self._reason, self._reported = None, False
+        self._log.info("bus open", bus=self.name, port=str(self._address))
+        for line in self._lines.values():
+            line.silence.heard()
+            line.wake()
+
+    def _close(self, exc: HallctlError) -> None:
+        self._reason = exc
+        self._deframer.clear()
+        if self._current is not None:
+            self._current.fail(_copy(exc))
+            self._current = None
+        self._queue.fail(lambda: _copy(exc))
+        for line in self._lines.values():
+            line.wake()
+
+    def _report(self, exc: HallctlError) -> None:
+        if not self._reported:
+            code = getattr(exc, "code", "config.invalid")
+            self._log.warning("bus lost", bus=self.name, code=code, message=exc.message, hint=exc.hint)
+        self._reported = True
+
+    async def _speak(self, wire: Wire) -> None:
+        while True:
+            self._current = await self._queue.get()
+            await self._serve(wire, self._current)
+            self._current = None
+
+    async def _serve(self, wire: Wire, request: Request) -> None:
+        line = request.line
+        assert isinstance(line, Line)  # noqa: S101  # the queue only knows that lines can be told apart
+        await wire.silence()
+        if request.outcome.done():
+            return
+        request.sent = True
+        await wire.write(request.frame, line.gap_s)
+        self._counts["frames_out"] += 1
+        if request.accept is None:
+            request.succeed(b"")
+            return
+        await self._wait_for_reply(request, line)
+        wire.keep_quiet(line.gap_s)
+
+    async def _wait_for_reply(self, request: Request, line: Line) -> None:
+        try:
+            async with self._clock.timeout(request.timeout_s):
+                await asyncio.wait([request.outcome])
+        except TimeoutError:
+            if request.outcome.done():  # the reply came in the very last moment
+                return
+            line.silence.missed(self.now())
+            self._counts["timeouts"] += 1
+            hint = "check the terminal's power, its bus address and its A/B wires"
+            request.fail(TransportTimeout(f"{line.name}: no answer within {request.timeout_s:g} s", hint=hint))
+
+    async def _listen(self, wire: Wire) -> None:
+        while True:
+            data = await wire.read(PARTIAL_FRAME_S if self._deframer.pending else None)
+            self._counts["collisions"] += wire.collisions
+            wire.collisions = 0
+            found = self._deframer.drop_stale() if data is None else self._deframer.feed(data)
+            if data:
+                wire.keep_quiet(max((line.gap_s for line in self._lines.values()), default=0.0))
+            for one in found:
+                self._sort(one)
+
+    def _sort(self, found: Found) -> None:
+        """To the request that waits for it, or to the inbox of its address, or to nobody."""
+        self._counts["frames_in"] += 1
+        address = found.framing.address_of(found.frame)
+        waiting = self._current if self._current is not None and self._current.sent else None
+        if address is None:
+            if waiting is None or not _takes(waiting, found):
+                self._counts["unknown_addresses"] += 1
+            return
+        line = self._lines.get((id(found.framing), address))
+        if line is None:
+            self._counts["unknown_addresses"] += 1
+            return
+        line.silence.heard()
+        if waiting is None or waiting.line is not line or not _takes(waiting, found):
+            line.deliver(found.frame)
+
+
+def _takes(request: Request, found: Found) -> bool:
+    line = request.line
+    if request.accept is None or request.outcome.done() or not isinstance(line, Line):
+        return False
+    if line.framing is not found.framing:
+        return False
+    try:
+        wanted = request.accept(found.frame)
+    except Exception as exc:  # noqa: BLE001  # a vendor's accept may raise anything; it belongs to its own terminal
+        request.fail(exc)
+        return True
+    if wanted:
+        request.succeed(found.frame)
+    return wanted
+
+
+def _back_off_s(failures: int) -> float:
+    whole: float = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2 ** min(failures - 1, 16))
+    return whole * random.uniform(2 / 3, 1.0)
+
+
+def _copy(exc: HallctlError) -> HallctlError:
+    """A fresh error for each caller: one instance raised in many tasks would collect all their traces."""
+    match exc:
+        case TransportLost():
+            return TransportLost(exc.message, hint=exc.hint)
+        case TransportError():
+            return TransportUnavailable(exc.message, code=exc.code, hint=exc.hint)
+    return TransportUnavailable(exc.message, code="config.invalid", hint=exc.hint)
+
+
+def _detached(line: Line) -> TransportUnavailable:
+    return TransportUnavailable(f"{line.name} is no longer on its bus", code="bus.detached")

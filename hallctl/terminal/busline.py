@@ -1,0 +1,113 @@
+"""One address on a bus: its inbox, and how long it has been silent."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from hallctl.driver import BusLine, Framing
+from hallctl.errors import HallctlError
+
+INBOX_LIMIT = 32
+INBOX_KEEP_S = 30.0  # a key press that nobody took for so long is no wish any more
+MISSES_ALLOWED = 2
+LONGEST_SILENCE_S = 8.0  # so that a terminal is found again within 10 s of coming back
+
+
+@dataclass(slots=True)
+class Silence:
+    """Consecutive time-outs of an address, and until when it is not asked again."""
+
+    misses: int = 0
+    until: float = 0.0
+
+    def missed(self, now: float) -> None:
+        """One more time-out: the first ones cost nothing more, then the pause doubles."""
+        self.misses += 1
+        if self.misses >= MISSES_ALLOWED:
+            doubled: float = 2.0 ** min(self.misses - MISSES_ALLOWED, 16)
+            self.until = now + min(LONGEST_SILENCE_S, doubled)
+
+    def heard(self) -> None:
+        """The address has spoken."""
+        self.misses, self.until = 0, 0.0
+
+    def remaining_s(self, now: float) -> float:
+        """How long the address is still left alone; 0: ask it."""
+        return max(0.0, self.until - now)
+
+
+class Owner(Protocol):
+    """What a line needs of its bus."""
+
+    def error(self, line: "Line") -> HallctlError | None:
+        """Why the line can't be used now."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def dropped(self, line: "Line", why: str) -> None:
+        """A frame was thrown away."""
+
+    async def transact(
+        self, line: "Line", frame: bytes, accept: Callable[[bytes], bool] | None, timeout_s: float, urgent: bool
+    ) -> bytes:
+        """Queue a request and wait for its outcome."""
+
+
+class Line(BusLine):
+    """What a driver holds. Every call raises the port's own reason while the bus is closed."""
+
+    def __init__(self, owner: Owner, name: str, address: int, framing: Framing, gap_s: float) -> None:
+        self.name = name
+        self.address = address
+        self.framing = framing
+        self.gap_s = gap_s
+        self.silence = Silence()
+        self._owner = owner
+        self._inbox: deque[tuple[float, bytes]] = deque()
+        self._changed = asyncio.Event()
+
+    def check(self) -> None:
+        """Raise the reason why the bus is closed, if it is."""
+        if (error := self._owner.error(self)) is not None:
+            raise error
+
+    async def send(self, frame: bytes, *, urgent: bool = True) -> None:
+        """Put a frame on the wire; returns when its last byte has left."""
+        await self._owner.transact(self, frame, None, 0.0, urgent)
+
+    async def exchange(
+        self, frame: bytes, accept: Callable[[bytes], bool], *, timeout_s: float, urgent: bool = True
+    ) -> bytes:
+        """Send and wait for the reply. A silent address is refused at once unless the request is urgent."""
+        return await self._owner.transact(self, frame, accept, timeout_s, urgent)
+
+    async def receive(self) -> bytes:
+        """The next frame that no exchange waited for; what arrived before the port was lost comes first."""
+        while True:
+            self._changed.clear()
+            self._forget_old()
+            if self._inbox:
+                return self._inbox.popleft()[1]
+            self.check()
+            await self._changed.wait()
+
+    def deliver(self, frame: bytes) -> None:
+        """Put a frame into the inbox; the oldest one makes room."""
+        if len(self._inbox) >= INBOX_LIMIT:
+            self._inbox.popleft()
+            self._owner.dropped(self, "nobody takes the frames of this address")
+        self._inbox.append((self._owner.now(), frame))
+        self._changed.set()
+
+    def wake(self) -> None:
+        """The bus has opened or closed: whoever waits looks again."""
+        self._changed.set()
+
+    def _forget_old(self) -> None:
+        oldest = self._owner.now() - INBOX_KEEP_S
+        while self._inbox and self._inbox[0][0] < oldest:
+            self._inbox.popleft()
+            self._owner.dropped(self, f"older than {INBOX_KEEP_S:g} s")

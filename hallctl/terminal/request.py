@@ -1,0 +1,93 @@
+"""What waits for a turn on a bus: urgent requests first, then the lines in turn, each line's own in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from hallctl.errors import HallctlError, TerminalBusy
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A frame to send; with ``accept`` the bus is then held until the reply or for ``timeout_s``.
+
+    ``outcome`` gets the reply (``b""`` for a frame without one) or the error. ``sent``: it is on the wire, so a
+    frame that arrives from now on may be its reply.
+    """
+
+    line: Hashable
+    frame: bytes
+    urgent: bool
+    accept: Callable[[bytes], bool] | None = None
+    timeout_s: float = 0.0
+    sent: bool = False
+    outcome: "asyncio.Future[bytes]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def succeed(self, reply: bytes) -> None:
+        """Settle it, unless its caller has gone."""
+        if not self.outcome.done():
+            self.outcome.set_result(reply)
+
+    def fail(self, exc: BaseException) -> None:
+        """Settle it with an error, unless its caller has gone."""
+        if not self.outcome.done():
+            self.outcome.set_exception(exc)
+
+
+class RequestQueue:
+    """Bounded. A line with many requests does not delay a line with one."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._urgent: dict[Hashable, deque[Request]] = {}
+        self._polling: dict[Hashable, deque[Request]] = {}
+        self._filled = asyncio.Event()
+
+    def __len__(self) -> int:
+        return sum(len(waiting) for lane in (self._urgent, self._polling) for waiting in lane.values())
+
+    def put(self, request: Request) -> None:
+        """Queue it; raises ``TerminalBusy`` when too many wait."""
+        if len(self) >= self._limit:
+            raise TerminalBusy(f"{len(self)} requests wait for the bus already", hint="try again in a moment")
+        self._lane(request).setdefault(request.line, deque()).append(request)
+        self._filled.set()
+
+    async def get(self) -> Request:
+        """The next one, waiting for it."""
+        while True:
+            for lane in (self._urgent, self._polling):
+                if lane:
+                    return _take_turn(lane)
+            self._filled.clear()
+            await self._filled.wait()
+
+    def remove(self, request: Request) -> None:
+        """Take a request out whose caller has gone; harmless when it is not there."""
+        lane = self._lane(request)
+        waiting = lane.get(request.line)
+        if waiting is None or request not in waiting:
+            return
+        waiting.remove(request)
+        if not waiting:
+            del lane[request.line]
+
+    def fail(self, error: Callable[[], HallctlError], line: Hashable | None = None) -> None:
+        """Fail what waits, of one line or (``None``) of all, each with an error of its own."""
+        for lane in (self._urgent, self._polling):
+            for key in [key for key in lane if line is None or key is line]:
+                for request in lane.pop(key):
+                    request.fail(error())
+
+    def _lane(self, request: Request) -> dict[Hashable, deque[Request]]:
+        return self._urgent if request.urgent else self._polling
+
+
+def _take_turn(lane: dict[Hashable, deque[Request]]) -> Request:
+    line, waiting = next(iter(lane.items()))
+    request = waiting.popleft()
+    del lane[line]
+    if waiting:
+        lane[line] = waiting  # to the end: the other lines come first now
+    return request

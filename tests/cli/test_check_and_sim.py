@@ -1,0 +1,162 @@
+"""`hallctl check` and `hallctl sim` as a technician meets them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hallctl.cli.main import cli
+
+CONTROLLER = "site: hall\ncontroller: ctl-1\n"
+HALL = "terminals:\n  - id: 屏\n    driver: onbon-bx\n    port: tcp://10.0.0.1:5005\n"
+
+
+def write(tmp_path: Path, controller: str = CONTROLLER, hall: str = "version: 1\n") -> Path:
+    (tmp_path / "hall.yaml").write_text(hall, encoding="utf-8")
+    path = tmp_path / "controller.yaml"
+    path.write_text(controller, encoding="utf-8")
+    return path
+
+
+def run(*args: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "hallctl.cli.main", *map(str, args)]
+    return subprocess.run(command, capture_output=True, check=False, timeout=30, env={**os.environ, **(env or {})})
+
+
+def test_a_right_configuration_exits_with_0(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["check", str(write(tmp_path))])
+    assert (result.exit_code, "The configuration is right." in result.output) == (0, True)
+
+
+def test_a_wrong_configuration_exits_with_78_and_names_the_line(tmp_path: Path) -> None:
+    path = write(tmp_path, hall="version: 1\nwindws: []\n")
+    result = CliRunner().invoke(cli, ["check", str(path)])
+    assert result.exit_code == 78
+    assert f"{tmp_path}/hall.yaml:2: windws: unknown key 'windws'; did you mean 'windows'?" in result.output
+    assert "Nothing of it can run." in result.output
+
+
+def test_mistakes_of_both_documents_are_told_in_one_run(tmp_path: Path) -> None:
+    controller = CONTROLLER + "broker: {host: a, password: {file: secret}}\n"
+    result = CliRunner().invoke(cli, ["check", str(write(tmp_path, controller, HALL))])
+    assert "secret: there is no such file" in result.output
+    assert "hall.yaml:2: terminals/0/id: '屏' can't be an id" in result.output
+    assert "2 mistakes." in result.output
+
+
+def test_secret_files_can_be_left_for_the_box_to_check(tmp_path: Path) -> None:
+    controller = CONTROLLER + "broker: {host: a, password: {file: secret}}\n"
+    result = CliRunner().invoke(cli, ["check", "--documents-only", str(write(tmp_path, controller))])
+    assert result.exit_code == 0
+
+
+def test_json_is_one_document_with_pointers(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["check", "--json", str(write(tmp_path, hall=HALL))])
+    found = json.loads(result.output)
+    assert result.exit_code == 78
+    assert found["ok"] is False
+    assert found["problems"][0]["pointer"] == "/terminals/0/id"
+    assert found["problems"][0]["line"] == 2
+    assert found["problems"][0]["fatal"] is False
+
+
+def test_a_hall_document_can_be_checked_alone(tmp_path: Path) -> None:
+    write(tmp_path, hall="version: 1\n")
+    assert CliRunner().invoke(cli, ["check", "--hall", str(tmp_path / "hall.yaml")]).exit_code == 0
+
+
+def test_without_any_document_the_error_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HALLCTL_CONFIG", raising=False)
+    result = CliRunner().invoke(cli, ["check"])
+    assert result.exit_code == 78
+    assert "hint: name it: --config FILE, or set HALLCTL_CONFIG" in result.output
+
+
+def test_the_environment_names_the_document(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["check"], env={"HALLCTL_CONFIG": str(write(tmp_path))})
+    assert result.exit_code == 0
+
+
+def test_chinese_is_printed_in_a_c_locale(tmp_path: Path) -> None:
+    path = write(tmp_path, hall=HALL)
+    result = run("check", path, env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+    assert result.returncode == 78
+    assert "'屏' can't be an id" in result.stdout.decode()
+
+
+def test_the_version_is_printed() -> None:
+    assert run("--version").stdout.startswith(b"hallctl ")
+
+
+def test_wrong_usage_exits_with_2() -> None:
+    assert run("check", "--nonsense").returncode == 2
+    assert run("sim").returncode == 2
+    assert run("sim", "onbon-bx").returncode == 2
+    assert run("sim", "onbon-bx", "--listen", "here").returncode == 2
+    assert run("sim", "onbon-bx", "--device", "ff68-pad:x", "--pty", "line").returncode == 2
+
+
+def test_an_unknown_family_or_fault_is_told_with_what_there_is() -> None:
+    unknown = run("sim", "onbom", "--listen", "127.0.0.1:0")
+    assert unknown.returncode == 1
+    assert b"installed drivers: " in unknown.stderr
+    fault = run("sim", "onbon-bx", "--fault", "fire", "--listen", "127.0.0.1:0")
+    assert fault.returncode == 78
+    assert b"no fault is called 'fire'" in fault.stderr
+    assert b"hint: faults of this simulator: " in fault.stderr
+
+
+def test_sim_list_shows_each_family_with_its_faults() -> None:
+    rows = [json.loads(line) for line in run("sim", "--list", "--json").stdout.splitlines()]
+    faults = {row["family"]: row["faults"] for row in rows}
+    assert "mute" in faults["onbon-bx"]
+
+
+@contextmanager
+def simulator(*args: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    command = [sys.executable, "-m", "hallctl.cli.main", "sim", *map(str, args)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().decode().strip()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_simulator_serves_on_the_address_it_prints_until_it_is_told_to_stop(number: int) -> None:
+    with simulator("onbon-bx", "--listen", "127.0.0.1:0") as (process, address):
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        socket.create_connection((host, int(port)), timeout=10).close()
+        process.send_signal(number)
+        assert process.wait(10) == 0
+
+
+def test_several_devices_share_one_pseudo_terminal(tmp_path: Path) -> None:
+    link = tmp_path / "line"
+    args = ("--pty", link, "--device", "ff68-pad:21", "--device", "ff68-pad:22:mute", "--json")
+    with simulator(*args) as (process, address):
+        assert json.loads(address) == {"address": str(link)}
+        assert link.is_symlink()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert not link.is_symlink()
+
+
+def test_a_taken_port_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run("sim", "onbon-bx", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert result.returncode == 1
+    assert b"error: 127.0.0.1:" in result.stderr
+    assert b"Traceback" not in result.stderr

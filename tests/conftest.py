@@ -1,0 +1,109 @@
+"""Real brokers for tests: mosquitto on a free port of 127.0.0.1, or iotcore from pip."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+IOTCORE_TOML = """\
+id = 0
+[router]
+id = 0
+max_connections = 100
+max_outgoing_packet_count = 200
+max_segment_size = 104857600
+max_segment_count = 10
+[v5.1]
+name = "test"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+[v5.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 262144
+max_inflight_count = 100
+dynamic_filters = true
+"""
+
+
+class TestBroker:
+    """A broker process that a test can stop, kill and start again on the same port."""
+
+    __test__ = False
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.kind = kind
+        self.host = "127.0.0.1"
+        self.port = _free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.extra = ""
+
+    def start(self) -> None:
+        with (self._folder / "broker.log").open("ab") as log:
+            self._process = subprocess.Popen(self._arguments(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex((self.host, self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError((self._folder / "broker.log").read_text(errors="replace"))
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(10)
+            self._process = None
+
+    def _arguments(self) -> list[str]:
+        if self.kind == "iotcore":
+            config = self._folder / "iotcore.toml"
+            config.write_text(IOTCORE_TOML.format(port=self.port))
+            return [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "ERROR"]
+        config = self._folder / "mosquitto.conf"
+        lines = [f"listener {self.port} {self.host}", "max_packet_size 262144", "max_queued_messages 10000"]
+        if os.geteuid() == 0:
+            lines.append("user root")  # else it becomes the user mosquitto and can't read the test's folder
+        lines += [self.extra] if self.extra else ["allow_anonymous true"]
+        config.write_text("\n".join(lines) + "\n")
+        return [MOSQUITTO or "mosquitto", "-c", str(config)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """A running mosquitto without access control."""
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed: scripts/test installs it")
+    broker = TestBroker(tmp_path, "mosquitto")
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(params=["mosquitto", "iotcore"])
+def any_broker(request, tmp_path):
+    """Each broker that the demo may use."""
+    if request.param == "mosquitto" and MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed: scripts/test installs it")
+    broker = TestBroker(tmp_path, request.param)
+    broker.start()
+    yield broker
+    broker.stop()

@@ -1,0 +1,327 @@
+"""The uplink on real brokers: nothing that was committed is lost, and everybody knows who lives."""
+
+import asyncio
+import contextlib
+import json
+from datetime import timedelta
+
+import pytest
+import structlog
+
+from hallctl.clock import SystemClock
+from hallctl.errors import LinkError
+from hallctl.link import BrokerSettings, CommandIntake, Lease, Session, Topics, Uplink
+from hallctl.link.payloads import command_envelope, read_reply
+from hallctl.link.registry import fold_state, is_online, read_state, read_terminal
+from hallctl.model import (
+    Alert,
+    AlertKind,
+    AlertState,
+    Command,
+    Event,
+    EventType,
+    Reply,
+    ReplyState,
+    TerminalState,
+    TerminalStatus,
+)
+from hallctl.outbox import Outbox
+
+TOPICS = Topics("hall-1", "box-1")
+CLOCK = SystemClock(trust_wall_clock=True)
+
+
+class Box:
+    """A controller's link without a controller."""
+
+    def __init__(self, folder, broker, **lease) -> None:
+        self.handled: list[Command] = []
+        self.outbox = Outbox.open(folder / "outbox.db", TOPICS.site, TOPICS.controller, CLOCK)
+        log = structlog.get_logger()
+        self.intake = CommandIntake(self.outbox, CLOCK, self.handle, log)
+        settings = BrokerSettings(broker.host, broker.port, client_id=f"{TOPICS.site}-{TOPICS.controller}")
+        self.uplink = Uplink(
+            settings,
+            self.outbox,
+            self.intake,
+            clock=CLOCK,
+            log=log,
+            lease=Lease(**lease) if lease else Lease(0.2, 2.0),
+            version="test",
+        )
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.task: asyncio.Task[None] | None = None
+
+    async def handle(self, command: Command) -> Reply:
+        self.handled.append(command)
+        await self.gate.wait()
+        return Reply(command.id, ReplyState.SUCCEEDED, data={"n": len(self.handled)})
+
+    async def __aenter__(self):
+        self.task = asyncio.create_task(self.uplink.run())
+        return self
+
+    async def __aexit__(self, *_exc):
+        await self.uplink.stop()
+        await self.crash()
+
+    async def crash(self):
+        """Vanish without a word."""
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+        await self.outbox.close()
+
+
+class Desk:
+    """A subscriber at the centre that keeps everything."""
+
+    def __init__(self, broker) -> None:
+        self.session = Session(BrokerSettings(broker.host, broker.port, client_id="desk"))
+        self.messages = []
+        self._arrived = asyncio.Condition()
+
+    async def __aenter__(self):
+        await self.session.connect()
+        await self.session.subscribe("hall/v1/#")
+        self.task = asyncio.create_task(self._pump())
+        return self
+
+    async def __aexit__(self, *_exc):
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, LinkError):
+            await self.task
+        await self.session.disconnect()
+
+    async def _pump(self):
+        while True:
+            message = await self.session.receive()
+            async with self._arrived:
+                self.messages.append(message)
+                self._arrived.notify_all()
+            self.session.acknowledge(message)
+
+    async def until(self, wanted, seconds=15):
+        async with asyncio.timeout(seconds), self._arrived:
+            await self._arrived.wait_for(lambda: wanted(self))
+
+    def bodies(self, topic_part):
+        return [json.loads(m.payload) for m in self.messages if topic_part in m.topic and m.payload]
+
+    async def command(self, name, data, id_="c-1", expires_s=30.0):
+        now = CLOCK.now()
+        command = Command(id_, name, now + timedelta(seconds=expires_s), data)
+        await self.session.publish(TOPICS.command(name), command_envelope(command, "desk", now).encode())
+
+    async def reply(self, id_="c-1", count=1):
+        await self.until(lambda desk: len(desk.bodies(f"/reply/{id_}")) >= count)
+        return [read_reply(m.payload) for m in self.messages if m.topic.endswith(f"/reply/{id_}")][count - 1]
+
+
+def key(number):
+    return Event(EventType.KEY_PRESSED, {"n": number})
+
+
+def numbers(desk):
+    return {body["data"]["n"] for body in desk.bodies("/event/key.pressed")}
+
+
+async def test_a_birth_is_retained_with_boot_lease_and_last_seq(any_broker, tmp_path):
+    async with Box(tmp_path, any_broker) as box:
+        await box.outbox.append(key(1))
+        async with Desk(any_broker) as desk:
+            await desk.until(lambda d: any(b["last_seq"] == 1 for b in d.bodies("/state")))
+            state = read_state(next(m.payload for m in reversed(desk.messages) if m.topic == TOPICS.state))
+            assert (state.status, state.boot, state.lease_s) == ("online", 1, 2.0)
+            assert is_online(state, CLOCK.now(), CLOCK.now())
+            assert not is_online(state, CLOCK.now() - timedelta(seconds=3), CLOCK.now())
+
+
+async def test_events_arrive_in_envelopes_numbered_without_a_gap(any_broker, tmp_path):
+    async with Desk(any_broker) as desk, Box(tmp_path, any_broker) as box:
+        await asyncio.gather(*(box.outbox.append(key(n)) for n in range(300)))
+        await desk.until(lambda d: len(numbers(d)) == 300)
+        bodies = desk.bodies("/event/")
+        assert [b["seq"] for b in bodies] == sorted(b["seq"] for b in bodies)
+        first = bodies[0]
+        assert first["specversion"] == "1.0"
+        assert first["id"] == "box-1:1:1"
+        assert first["source"] == "hall/v1/hall-1/box-1"
+        assert first["type"] == "hallctl.event.key.pressed"
+
+
+async def test_a_clean_stop_publishes_its_own_death_after_what_waited(any_broker, tmp_path):
+    async with Desk(any_broker) as desk:
+        async with Box(tmp_path, any_broker) as box:
+            await desk.until(lambda d: d.bodies("/state"))
+            await box.outbox.append(key(7))
+        await desk.until(lambda d: d.bodies("/state")[-1]["status"] == "offline")
+        assert desk.bodies("/state")[-1]["reason"] == "stopped"
+        assert numbers(desk) == {7}
+
+
+async def test_a_vanished_box_is_declared_dead_by_its_will_with_its_boot(broker, tmp_path):
+    async with Desk(broker) as desk:
+        box = await Box(tmp_path, broker).__aenter__()
+        await desk.until(lambda d: d.bodies("/state"))
+        await box.crash()
+        await desk.until(lambda d: d.bodies("/state")[-1]["status"] == "offline", seconds=20)
+        death = desk.bodies("/state")[-1]
+        assert (death["boot"], death["reason"]) == (1, "connection_lost")
+
+
+def test_an_old_will_does_not_kill_a_newer_boot():
+    birth = read_state(b'{"status":"online","boot":8,"lease_s":30}')
+    old_will = read_state(b'{"status":"offline","boot":7,"reason":"connection_lost"}')
+    own_death = read_state(b'{"status":"offline","boot":8,"reason":"stopped"}')
+    assert fold_state(birth, old_will) is birth
+    assert fold_state(old_will, birth) is birth
+    assert fold_state(birth, own_death) is own_death
+    assert fold_state(None, old_will) is old_will
+
+
+async def test_a_broker_that_is_down_at_start_and_killed_later_costs_no_event(broker, tmp_path):
+    broker.stop()
+    async with Box(tmp_path, broker) as box:
+        for n in range(50):
+            await box.outbox.append(key(n))
+        assert not box.uplink.connected
+        broker.start()
+        seen = set()
+        async with Desk(broker) as desk:
+            await desk.until(lambda d: {49} <= numbers(d))
+            seen |= numbers(desk)
+        broker.kill()
+        for n in range(50, 80):
+            await box.outbox.append(key(n))
+        broker.start()
+        async with Desk(broker) as desk:
+            await desk.until(lambda d: {79} <= numbers(d), seconds=40)
+            await desk.command("replay", {"from": 1, "to": 1000}, "r-1")
+            await desk.until(lambda d: set(range(80)) <= numbers(d) | seen)
+
+
+async def test_a_gap_is_filled_by_replay(any_broker, tmp_path):
+    async with Box(tmp_path, any_broker) as box:
+        for n in range(30):
+            await box.outbox.append(key(n))
+        async with Desk(any_broker) as desk:
+            await desk.until(lambda d: d.bodies("/state")[-1:] and d.bodies("/state")[-1]["last_seq"] == 30)
+            await desk.command("replay", {"from": 11, "to": 20}, "r-1")
+            assert (await desk.reply("r-1")).state is ReplyState.ACCEPTED
+            await desk.until(lambda d: {b["seq"] for b in d.bodies("/event/")} >= set(range(11, 21)))
+
+
+async def test_a_repeated_command_acts_once_and_gets_the_stored_reply(any_broker, tmp_path):
+    async with Desk(any_broker) as desk, Box(tmp_path, any_broker) as box:
+        await desk.until(lambda d: d.bodies("/state"))
+        for count in (1, 2, 3):
+            await desk.command("number.call", {"window": "w1"})
+            reply = await desk.reply(count=count)
+            assert (reply.state, reply.data) == (ReplyState.SUCCEEDED, {"n": 1})
+        assert len(box.handled) == 1
+
+
+async def test_a_repeat_while_the_act_runs_says_in_progress(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker) as box:
+        await desk.until(lambda d: d.bodies("/state"))
+        box.gate.clear()
+        await desk.command("ticket.print", {})
+        await desk.command("ticket.print", {})
+        assert (await desk.reply()).state is ReplyState.IN_PROGRESS
+        box.gate.set()
+        assert (await desk.reply(count=2)).state is ReplyState.SUCCEEDED
+        assert len(box.handled) == 1
+
+
+async def test_an_expired_command_is_refused(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker) as box:
+        await desk.until(lambda d: d.bodies("/state"))
+        await desk.command("ticket.print", {}, expires_s=-1)
+        assert (await desk.reply()).state is ReplyState.EXPIRED
+        assert box.handled == []
+
+
+async def test_a_malformed_command_stops_nothing(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker):
+        await desk.until(lambda d: d.bodies("/state"))
+        await desk.session.publish(TOPICS.command("number.call"), b"{not json")
+        await desk.command("number.call", {}, "c-2")
+        assert (await desk.reply("c-2")).state is ReplyState.SUCCEEDED
+
+
+async def test_a_command_that_was_running_when_the_box_died_is_unknown_and_not_done_again(broker, tmp_path):
+    async with Desk(broker) as desk:
+        box = await Box(tmp_path, broker).__aenter__()
+        await desk.until(lambda d: d.bodies("/state"))
+        box.gate.clear()
+        await desk.command("ticket.print", {})
+        while not box.handled:
+            await asyncio.sleep(0.01)
+        await box.crash()
+        async with Box(tmp_path, broker) as again:
+            (doubtful,) = await again.outbox.settle_doubtful()
+            assert (doubtful.command, doubtful.state) == ("c-1", ReplyState.UNKNOWN)
+            await desk.until(lambda d: d.bodies("/state")[-1]["boot"] == 2)
+            await desk.command("ticket.print", {})
+            assert (await desk.reply()).state is ReplyState.UNKNOWN
+            assert again.handled == []
+
+
+async def test_terminal_states_are_retained_and_only_the_newest_counts(any_broker, tmp_path):
+    async with Box(tmp_path, any_broker) as box:
+        for status in (TerminalStatus.STARTING, TerminalStatus.OFFLINE, TerminalStatus.ONLINE):
+            box.uplink.set_terminal_state(TerminalState("printer-1", "escpos", status, CLOCK.now()))
+        async with Desk(any_broker) as desk:
+            await desk.until(lambda d: d.bodies("/terminal/printer-1/") and d.bodies("/terminal/")[-1]["status"] == "online")
+            state = read_terminal(next(m.payload for m in reversed(desk.messages) if "/terminal/" in m.topic))
+            assert state.boot == 1
+
+
+async def test_a_cleared_alert_is_seen_and_leaves_nothing_retained(any_broker, tmp_path):
+    alert = Alert("a-1", AlertKind.POST_EMPTY, "w1", AlertState.RAISED, CLOCK.now())
+    async with Box(tmp_path, any_broker) as box:
+        await box.outbox.append(alert)
+        async with Desk(any_broker) as desk:
+            await desk.until(lambda d: d.bodies("/alert/a-1"))
+            await box.outbox.append(alert.cleared(CLOCK.now()))
+            await desk.until(lambda d: d.bodies("/alert/a-1")[-1]["data"]["state"] == "cleared")
+            await desk.until(lambda d: any(m.topic.endswith("a-1") and not m.payload for m in d.messages))
+        async with Desk(any_broker) as late:
+            await late.until(lambda d: d.bodies("/state"))
+            assert late.bodies("/alert/") == []
+
+
+async def test_an_event_that_is_too_long_is_cut_not_lost(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker) as box:
+        await box.outbox.append(Event(EventType.TICKET_FAILED, {"printer": "p", "text": "长" * 9000}))
+        await desk.until(lambda d: d.bodies("/event/"))
+        (body,) = desk.bodies("/event/")
+        assert body["data"]["printer"] == "p"
+        assert body["data"]["cut_from_bytes"] > 8192
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_a_denied_publication_is_an_error_where_the_protocol_says_so(broker, tmp_path, protocol):
+    acl = tmp_path / "acl"
+    acl.write_text("topic read #\ntopic write mine/#\n")
+    broker.stop()
+    broker.extra = f"allow_anonymous true\nacl_file {acl}"
+    broker.start()
+    session = Session(BrokerSettings(broker.host, broker.port, client_id="x", protocol=protocol))
+    await session.connect()
+    await session.publish("mine/a", b"1")
+    if protocol == "5":
+        with pytest.raises(LinkError, match="access list"):
+            await session.publish("yours/a", b"1")
+    else:
+        await session.publish("yours/a", b"1")  # MQTT 3.1.1 has no way to say no
+    await session.disconnect()
+
+
+async def test_connect_errors_say_what_to_do():
+    with pytest.raises(LinkError, match="nothing listens"):
+        await Session(BrokerSettings("127.0.0.1", 1)).connect()
+    with pytest.raises(LinkError, match="resolved"):
+        await Session(BrokerSettings("no-such-host.invalid")).connect()
