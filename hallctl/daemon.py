@@ -29,14 +29,14 @@ def run(config_path: Path) -> int:
     try:
         config = load_controller(config_path)
         logs.configure(config.log_level)
-        hall = check_hall(load_hall(config_path.parent / config.hall))
+        hall = check_hall(load_hall(config.hall))
         hall.raise_if_fatal()
     except (ConfigErrors, ConfigError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return EX_CONFIG
     clock = SystemClock(trust_wall_clock=config.trust_clock)
     try:
-        controller = Controller.build(config, hall, config_path.parent, clock)
+        controller = Controller.build(config, hall, clock)
     except (OSError, OutboxError) as exc:
         print(f"error: the state directory {config.state_dir} can't be used: {exc}", file=sys.stderr)
         return EX_TEMPFAIL
@@ -52,8 +52,11 @@ async def _serve(controller: Controller, clock: Clock) -> int:
     watchdog = asyncio.create_task(_feed_watchdog(clock))
     try:
         await controller.run(stop, ready=lambda: _notify("READY=1"))
-    except* OutboxError as group:
-        log.error("the event log failed; the daemon stops so that nothing goes unrecorded", errors=str(group.exceptions))
+    except ExceptionGroup as group:
+        hint = "the daemon stops, so that nothing goes unrecorded; systemd starts it again"
+        log.error(
+            "a part of the daemon failed", errors=[repr(exc) for exc in group.exceptions], hint=hint, exc_info=True
+        )
         return EX_FAILED
     finally:
         watchdog.cancel()

@@ -18,6 +18,7 @@ allow_anonymous true
 persistence false
 max_packet_size 262144
 max_queued_messages 10000
+set_tcp_nodelay true
 """
 
 # rumqttd's own format; MQTT 5 only, as the daemon speaks it by default.

@@ -21,10 +21,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 def prepare_output() -> None:
-    """Chinese names must not crash a command in a C locale: UTF-8 always, a question mark where nothing else goes."""
+    """Chinese names must not crash a command in a C locale: UTF-8, unless the terminal is a Chinese one already."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+            chinese = stream.encoding.lower() in ("gbk", "gb2312", "gb18030")
+            stream.reconfigure(encoding=stream.encoding if chinese else "utf-8", errors="replace")
 
 
 def report_error(exc: HallctlError) -> int:

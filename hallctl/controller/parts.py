@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from hallctl.clock import Clock
 from hallctl.config.hall import HallDocument
 from hallctl.config.hall import Terminal as TerminalConfig
-from hallctl.driver import Attachment, Connection, DriverPlugin, TerminalDriver
+from hallctl.driver import Attachment, BusLine, Connection, DriverPlugin, TerminalDriver
 from hallctl.driver.terminal import Logger
 from hallctl.terminal.bus import Bus
 from hallctl.terminal.supervisor import Connect, OnState, TerminalSupervisor
@@ -24,7 +24,7 @@ def connect_to(terminal: TerminalConfig, plugin: DriverPlugin, buses: dict[str, 
     """How this terminal gets its connection: its own port, its line on a bus, or none (a camera)."""
     if plugin.attachment is Attachment.BUS and terminal.bus and plugin.framing is not None:
         line = buses[terminal.bus].attach(terminal.address or 0, plugin.framing, plugin.bus_gap_s)
-        return lambda: _as_it_is(line)
+        return lambda: _on_bus(buses[terminal.bus or ""], line)
     if plugin.attachment is Attachment.PORT and terminal.port:
         address = PortAddress.parse(terminal.port)
         return lambda: _own_port(address, clock)
@@ -58,6 +58,12 @@ def supervise(
 async def _own_port(address: PortAddress, clock: Clock) -> AsyncIterator[Connection]:
     async with await open_port(address, clock) as transport:
         yield transport
+
+
+@contextlib.asynccontextmanager
+async def _on_bus(bus: Bus, line: BusLine) -> AsyncIterator[Connection]:
+    await bus.tried.wait()  # at the start: don't call a terminal lost before its port was tried
+    yield line
 
 
 def _as_it_is(connection: Connection) -> AbstractAsyncContextManager[Connection]:

@@ -121,9 +121,10 @@ class HallReader:
         body = envelope.data if envelope else None
         self.controllers[view.topics] = view.with_alert(alert, body)
         arrived = self._feed.take(envelope) if envelope else []
-        if envelope is not None and not arrived:
-            return []
-        return [AlertChanged(view.topics, alert, body), *(one for one in arrived if isinstance(one, Gap))]
+        gaps = [one for one in arrived if isinstance(one, Gap)]
+        if (envelope is not None and not arrived) or body == view.alerts.get(alert):
+            return [*gaps]  # seen, or published again after a connect: nothing is new
+        return [AlertChanged(view.topics, alert, body), *gaps]
 
 
 def described(envelope: Envelope) -> dict[str, Any]:

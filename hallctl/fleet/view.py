@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hallctl.link.payloads import ControllerState, FaultPayload, TerminalPayload
+from hallctl.link.registry import fold_state, is_online
 from hallctl.link.topics import Topics
 
 ONLINE, OFFLINE, UNKNOWN = "online", "offline", "unknown"
@@ -46,10 +47,7 @@ class ControllerView:
 
     def with_state(self, state: ControllerState, heard: datetime) -> "ControllerView":
         """Take a birth, a heartbeat or a death. A death of another run than the current one changes nothing."""
-        current = self.state
-        if current is not None and state.boot < current.boot:
-            return self
-        if current is not None and state.status == OFFLINE and current.status == ONLINE and state.boot != current.boot:
+        if fold_state(self.state, state) is self.state:
             return self
         return replace(self, state=state, heard=heard)
 
@@ -71,10 +69,10 @@ class ControllerView:
             return ControllerStatus(UNKNOWN, None, "state.absent")
         if state.status == OFFLINE:
             return ControllerStatus(OFFLINE, state.at or self.heard, state.reason)
-        ends = (self.heard or now) + timedelta(seconds=state.lease_s)
-        if state.lease_s and now > ends:
-            return ControllerStatus(OFFLINE, ends, "lease.expired")
-        return ControllerStatus(ONLINE, state.since, "")
+        if is_online(state, self.heard, now):
+            return ControllerStatus(ONLINE, state.since)
+        ended = self.heard + timedelta(seconds=state.lease_s) if self.heard else None
+        return ControllerStatus(OFFLINE, ended, "lease.expired")
 
     def terminal(self, name: str, now: datetime) -> TerminalStatusNow:
         """One terminal, as far as its controller can be believed. Raises ``KeyError`` when it is not known."""

@@ -296,6 +296,8 @@ class Session:
 
     def _watch(self, client: mqtt.Client, sock: socket.socket) -> None:
         if self._loop is not None and sock.fileno() >= 0:
+            # Small messages, each awaited: Nagle's algorithm with delayed ACKs would cost 40 ms a message.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._loop.add_reader(sock, client.loop_read)
 
     def _on_socket_close(self, _client: mqtt.Client, _user: Any, sock: Any) -> None:

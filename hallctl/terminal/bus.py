@@ -65,6 +65,7 @@ class Bus:
         self._wire: Wire | None = None
         self._reason: HallctlError | None = TransportUnavailable(f"bus {name} is not open yet", code="port.opening")
         self._reported = False
+        self.tried = asyncio.Event()  # the port has been opened, or could not be, at least once
 
     @property
     def stats(self) -> Mapping[str, int]:
@@ -178,6 +179,7 @@ class Bus:
     def _open(self) -> None:
         self._counts["openings"] += 1
         self._reason, self._reported = None, False
+        self.tried.set()
         self._log.info("bus open", bus=self.name, port=str(self._address))
         for line in self._lines.values():
             line.silence.heard()
@@ -185,6 +187,7 @@ class Bus:
 
     def _close(self, exc: HallctlError) -> None:
         self._reason = exc
+        self.tried.set()
         self._deframer.clear()
         if self._current is not None:
             self._current.fail(_copy(exc))

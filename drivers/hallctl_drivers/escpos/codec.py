@@ -109,7 +109,7 @@ def _text_line(line: TextLine, style: Style) -> bytes:
 
 
 def _sized(line: TextLine, body: bytes) -> bytes:
-    """``FS !`` first: where it and ``GS !`` both act on Chinese the last one counts, and only ``GS !`` goes beyond 2."""
+    """``FS !`` first: where both act on Chinese the last one counts, and only ``GS !`` goes beyond 2."""
     width, height = _scale(line.width), _scale(line.height)
     if (width, height) == (1, 1):
         return body
@@ -136,10 +136,17 @@ def _feed(lines: int) -> bytes:
 
 def _qr(code: QrCode, style: Style) -> bytes:
     """``GS ( k`` functions 165, 167, 169 (correction M), 180 and 181: the printer draws the code itself."""
-    data = code.data.encode("utf-8", "surrogatepass")
+    data = _utf8(code.data)
     module = _fitting_module(code, len(data), style.dots)
     parts = (b"1A2\x00", b"1C" + bytes((module,)), b"1E1", b"1P0" + data, b"1Q0")
     return b"".join(b"\x1d(k" + len(part).to_bytes(2, "little") + part for part in parts)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise _refused(text[exc.start], "can't be put into a QR code") from exc
 
 
 def _fitting_module(code: QrCode, size: int, dots: int) -> int:

@@ -16,7 +16,7 @@ class EscposOptions(DriverOptions):
     paper_width: Literal[58, 80] = Field(80, description="width of the roll in mm; 58 has 32 columns, 80 has 48")
     confirm: Literal["auto", "gs_h", "fence", "none"] = Field(
         "auto",
-        description="how the printer says that a ticket is on paper: gs_h (its own word), fence (an answer queued behind "
+        description="how the printer says a ticket is printed: gs_h (its own word), fence (an answer queued behind "
         "the ticket, and no fault), none (for ports that carry no answers), auto (the best that it can do)",
     )
     cut: Literal["partial", "full", "none"] = Field(

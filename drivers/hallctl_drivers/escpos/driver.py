@@ -78,7 +78,7 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
             await self._find_confirmation()
         ident = "".join(secrets.choice(_IDENT) for _ in range(4)).encode()
         try:
-            await self._port().write(codec.INIT + (codec.ASB_ON if self._asb else b"") + body)
+            await self._send(codec.INIT + (codec.ASB_ON if self._asb else b"") + body)
             return await self._confirmed(ident)
         except TransportTimeout as exc:
             return await self._unknown(exc.message)
@@ -105,11 +105,8 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
 
     async def _probe_real_time(self) -> tuple[int, ...]:
         """Some clones leave out n = 2 or 3; asking them again in every poll would only time out."""
-        answered = []
-        for n in (1, 2, 3, 4):
-            if await self._answered(codec.real_time_status(n), lambda frame: isinstance(frame, RealTime)):
-                answered.append(n)
-        return tuple(answered)
+        found = [n for n in (1, 2, 3, 4) if await self._answered(codec.real_time_status(n), _is_real_time)]
+        return tuple(found)
 
     async def _find_confirmation(self) -> None:
         """Try ``GS ( H``, then the fence; a printer that is stopped answers neither, so ask only when it is well."""
@@ -122,7 +119,9 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
             self._confirm = "fence"
         else:
             self._confirm = "none"
-        await self._port().write(codec.INIT + (codec.ASB_ON if self._asb else b""))  # clears what a clone mistook for text
+        await self._port().write(
+            codec.INIT + (codec.ASB_ON if self._asb else b"")
+        )  # clears what a clone mistook for text
 
     async def _refuse_when_faulty(self) -> None:
         if not self._speaks:
@@ -139,10 +138,19 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
             return from_auto_status(frame.data) if isinstance(frame, AutoStatus) else PrinterStatus()
         answers = {}
         for n in self._answers:
-            frame = await self._ask(codec.real_time_status(n), lambda found: isinstance(found, RealTime))
+            frame = await self._ask(codec.real_time_status(n), _is_real_time)
             if isinstance(frame, RealTime):
                 answers[n] = frame.value
         return from_real_time(answers)
+
+    async def _send(self, data: bytes) -> None:
+        """A printer that has stopped takes no more once its buffer and the network's are full."""
+        timeout_s = self._options.confirm_timeout_s
+        try:
+            async with self._context.clock.timeout(timeout_s):
+                await self._port().write(data)
+        except TimeoutError as exc:
+            raise TransportTimeout(f"{self._port().name}: the printer took no data for {timeout_s:g} s") from exc
 
     async def _confirmed(self, ident: bytes) -> PrintOutcome:
         """Wait for the word that the ticket is on paper; a fault on the way is raised as ``Fault``."""
@@ -202,6 +210,10 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
         """Whatever was said before a question does not answer it."""
         await self._port().drain_input()
         self._decoder.reset()
+
+
+def _is_real_time(frame: Frame) -> bool:
+    return isinstance(frame, RealTime)
 
 
 def _raise_error(frame: Frame) -> None:

@@ -1,0 +1,18 @@
+"""ESC/POS ticket printers: TCP 9100, serial, and USB as /dev/usb/lp*."""
+
+from hallctl.driver import Attachment, Capability, DriverPlugin
+from hallctl_drivers.escpos.config import EscposOptions
+from hallctl_drivers.escpos.driver import EscposPrinter
+from hallctl_drivers.escpos.faults import FAULTS
+from hallctl_drivers.escpos.sim import EscposSimulator
+
+PLUGIN = DriverPlugin(
+    name="escpos",
+    summary="ESC/POS ticket printers, 58 or 80 mm, with Chinese (TCP 9100, serial, USB as /dev/usb/lp0)",
+    attachment=Attachment.PORT,
+    capabilities=frozenset({Capability.PRINTER}),
+    options=EscposOptions,
+    make=EscposPrinter,
+    simulate=EscposSimulator,
+    faults=FAULTS,
+)

@@ -1,0 +1,152 @@
+"""What is on a simulated printer's paper: lines, codes and pictures in dots, and the ticket that was cut off."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hallctl.ticket import Align, display_width
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LINE_DOTS = 30  # the default line spacing, 1/6 inch at 203 dpi
+CELL_HEIGHT = 24
+CELL_WIDTH = 12
+DOTS_PER_MM = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Font:
+    """How characters are printed."""
+
+    width: int = 1
+    height: int = 1
+    bold: bool = False
+    underline: bool = False
+    inverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Characters of one font."""
+
+    text: str
+    font: Font
+
+    @property
+    def dots(self) -> int:
+        """Width on paper."""
+        return display_width(self.text) * CELL_WIDTH * self.font.width
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedLine:
+    """A line of text, possibly empty."""
+
+    runs: tuple[Run, ...]
+    align: Align = Align.LEFT
+    spacing: int = LINE_DOTS
+
+    @property
+    def dots(self) -> int:
+        """Height on paper."""
+        return max([self.spacing, *(run.font.height * CELL_HEIGHT + 6 for run in self.runs)])
+
+    @property
+    def text(self) -> str:
+        """Its words."""
+        return "".join(run.text for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedCode:
+    """A QR code that the printer draws itself. ``level``: 48 to 51, L to H."""
+
+    data: bytes
+    module: int
+    level: int
+    align: Align
+
+    @property
+    def dots(self) -> int:
+        """Height on paper, near enough: version 1 has 21 modules, and each 16 bytes need about one version more."""
+        return (21 + 4 * (len(self.data) // 16)) * self.module
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedRaster:
+    """A picture of one bit a dot; ``stride`` bytes a row."""
+
+    data: bytes
+    stride: int
+    align: Align
+
+    @property
+    def dots(self) -> int:
+        """Height on paper."""
+        return len(self.data) // max(1, self.stride)
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """Empty paper."""
+
+    dots: int
+
+
+Mark = PrintedLine | PrintedCode | PrintedRaster | Fed
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedTicket:
+    """A ticket that the cutter has cut off. ``width`` in dots; ``raw`` the bytes that made it."""
+
+    raw: bytes
+    marks: tuple[Mark, ...]
+    width: int
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of text as they stand on the paper."""
+        return tuple(mark.text for mark in self.marks if isinstance(mark, PrintedLine))
+
+    @property
+    def codes(self) -> tuple[bytes, ...]:
+        """What the QR codes hold."""
+        return tuple(mark.data for mark in self.marks if isinstance(mark, PrintedCode))
+
+    def png(self) -> bytes:
+        """The paper as a person sees it. Raises ``ConfigError`` when OpenCV is not installed."""
+        from hallctl_drivers.escpos.draw import draw_ticket  # noqa: PLC0415  # OpenCV belongs to an extra
+
+        return draw_ticket(self)
+
+
+def broken(runs: tuple[Run, ...], width: int) -> Iterator[tuple[Run, ...]]:
+    """Runs as lines no wider than ``width`` dots, broken at any character, as a printer does."""
+    line: list[Run] = []
+    used = 0
+    for run in runs:
+        for character in run.text:
+            cell = Run(character, run.font)
+            if used + cell.dots > width and line:
+                yield tuple(line)
+                line, used = [], 0
+            line = _joined(line, cell)
+            used += cell.dots
+    yield tuple(line)
+
+
+def _joined(line: list[Run], cell: Run) -> list[Run]:
+    if line and line[-1].font == cell.font:
+        return [*line[:-1], Run(line[-1].text + cell.text, cell.font)]
+    return [*line, cell]
+
+
+def raster_of(mark: PrintedRaster) -> "NDArray[np.uint8]":
+    """Rows of dots, 1 is black."""
+    import numpy  # noqa: PLC0415  # belongs to an extra
+
+    rows = numpy.frombuffer(mark.data, numpy.uint8).reshape(-1, mark.stride)
+    return numpy.unpackbits(rows, axis=1)

@@ -1,0 +1,79 @@
+"""Sends one command of the contract and prints what became of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from hallctl.cli.link import Target, with_session
+from hallctl.cli.output import EX_FAILED, EX_OK, print_json
+from hallctl.clock import SystemClock
+from hallctl.fleet import send_command
+from hallctl.model import Reply, ReplyState
+
+_WORDS: Mapping[ReplyState, str] = {
+    ReplyState.ACCEPTED: "accepted",
+    ReplyState.IN_PROGRESS: "in progress",
+    ReplyState.SUCCEEDED: "done",
+    ReplyState.FAILED: "failed",
+    ReplyState.REJECTED: "refused",
+    ReplyState.TIMED_OUT: "timed out",
+    ReplyState.EXPIRED: "expired, nothing was done",
+    ReplyState.UNKNOWN: "it is not known whether it was done",
+}
+
+
+def command(target: Target, name: str, data: Mapping[str, Any], *, as_json: bool) -> int:
+    """Send a command; prints every reply (JSON: one object a line) and gives the exit code of the last."""
+    topics = target.topics
+    wanted = {key: _readable(value) for key, value in data.items() if value is not None}
+
+    def progress(reply: Reply) -> None:
+        _print(reply, as_json=as_json)
+
+    final = with_session(
+        target, lambda session: send_command(session, topics, name, wanted, SystemClock(), on_progress=progress)
+    )
+    _print(final, as_json=as_json)
+    return EX_OK if final.state is ReplyState.SUCCEEDED else EX_FAILED
+
+
+def _readable(value: Any) -> Any:
+    """Arguments as they were typed: in a C locale Python hands UTF-8 over as lone surrogates, which no JSON takes."""
+    if isinstance(value, Mapping):
+        return {_readable(key): _readable(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return value
+
+
+def _print(reply: Reply, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "command": reply.command,
+                "state": reply.state.value,
+                "code": reply.code,
+                "message": reply.message,
+                "hint": reply.hint,
+                "data": dict(reply.data),
+            }
+        )
+        return
+    failed = reply.state.final and reply.state is not ReplyState.SUCCEEDED
+    code = f" [{reply.code}]" if reply.code else ""
+    message = f": {reply.message}" if reply.message else ""
+    prefix = "error: " if failed else ""
+    click.echo(f"{prefix}{_WORDS[reply.state]}{message}{code}", err=failed)
+    if reply.hint:
+        click.echo(f"hint: {reply.hint}", err=True)
+    for line in _partly(reply.data):
+        click.echo(line, err=True)
+
+
+def _partly(data: Mapping[str, Any]) -> list[str]:
+    """Terminals that did not do their part although the command succeeded."""
+    failed = data.get("failed")
+    if not isinstance(failed, Mapping):
+        return []
+    return [f"warning: {name}: {why.get('message', '')}" for name, why in failed.items() if isinstance(why, Mapping)]

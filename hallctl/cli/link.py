@@ -1,0 +1,123 @@
+"""How a command reaches the broker: options, settings, a session for one piece of work."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+from hallctl.cli.output import json_option
+from hallctl.cli.where import config_option, find_config
+from hallctl.config import load_controller, resolve
+from hallctl.config.controller import Broker
+from hallctl.errors import ConfigError
+from hallctl.link import BrokerSettings, Session, Tls, Topics
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+PASSWORD_VARIABLE = "HALLCTL_BROKER_PASSWORD"  # noqa: S105  # the name of a variable, not a password
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which broker, and which controller behind it; ``+`` means every one."""
+
+    settings: BrokerSettings
+    site: str = "+"
+    controller: str = "+"
+
+    @property
+    def topics(self) -> Topics:
+        """The one controller's topics. Raises ``click.UsageError`` when none is named."""
+        if "+" in (self.site, self.controller):
+            raise click.UsageError("Name one controller: --site SITE --controller ID.")
+        return Topics(self.site, self.controller)
+
+
+def link_options(function: F) -> F:
+    """The options of every command that talks to a hall."""
+    for option in (
+        json_option,
+        click.option("--controller", metavar="ID", help="Which controller; default: the one of --config."),
+        click.option("--site", metavar="SITE", help="Which site; default: the one of --config."),
+        click.option(
+            "--broker",
+            metavar="URL",
+            help=f"mqtt://[user@]host[:port] or mqtts://...; the password comes from ${PASSWORD_VARIABLE}.",
+        ),
+        config_option,
+    ):
+        function = option(function)
+    return function
+
+
+def target_of(config: Path | None, broker: str | None, site: str | None, controller: str | None) -> Target:
+    """What the options mean. Raises ``ConfigError``, ``ConfigErrors`` or ``click.UsageError``."""
+    if broker is not None:
+        return Target(_from_url(broker), site or "+", controller or "+")
+    path = find_config(config)
+    document = load_controller(path)
+    if document.broker is None:
+        hint = "add a broker to it, or give --broker mqtt://HOST"
+        raise ConfigError("names no broker: this box works alone", path=str(path), hint=hint)
+    return Target(_from_document(document.broker), site or document.site, controller or document.controller)
+
+
+def with_session(target: Target, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Connect, do the work, say good-bye. Raises ``LinkError``."""
+
+    async def run() -> T:
+        session = Session(target.settings)
+        await session.connect()
+        try:
+            return await work(session)
+        finally:
+            await session.disconnect()
+
+    return asyncio.run(run())
+
+
+def _client_id() -> str:
+    """A name of its own: with the controller's, the broker would throw the daemon out."""
+    return f"hallctl-cli-{secrets.token_hex(6)}"
+
+
+def _from_document(broker: Broker) -> BrokerSettings:
+    tls = Tls(broker.tls.ca_file, broker.tls.cert_file, broker.tls.key_file) if broker.tls else None
+    return BrokerSettings(
+        host=broker.host,
+        port=broker.port,
+        client_id=_client_id(),
+        protocol=broker.protocol,
+        username=broker.username,
+        password=resolve(broker.password) if broker.password else None,
+        tls=tls,
+        keepalive_s=broker.keepalive_s,
+        max_in_flight=broker.max_in_flight,
+    )
+
+
+def _from_url(url: str) -> BrokerSettings:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as exc:
+        raise click.UsageError(f"--broker {url}: {exc}; write mqtt://HOST:PORT.") from exc
+    if parts.scheme not in ("mqtt", "mqtts") or not host or parts.path not in ("", "/"):
+        raise click.UsageError("--broker: write mqtt://[user@]HOST[:PORT], or mqtts:// for TLS.")
+    if parts.password is not None:
+        raise click.UsageError(f"--broker: a password in the URL is seen by everybody here; set ${PASSWORD_VARIABLE}.")
+    secure = parts.scheme == "mqtts"
+    return BrokerSettings(
+        host=host,
+        port=port or (8883 if secure else 1883),
+        client_id=_client_id(),
+        username=parts.username,
+        password=os.environ.get(PASSWORD_VARIABLE),
+        tls=Tls() if secure else None,
+    )

@@ -1,0 +1,103 @@
+"""``hallctl status``: what works, what does not, since when, and what to do about it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from hallctl.cli.link import Target, link_options, target_of, with_session
+from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
+from hallctl.clock import SystemClock
+from hallctl.fleet import ControllerStatus, ControllerView, HallReader, TerminalStatusNow
+from hallctl.link import Session
+
+_COLOURS = {"online": "green", "offline": "red", "quarantined": "red", "starting": "yellow", "unknown": "yellow"}
+
+
+@click.command()
+@link_options
+def status(*, config: Path | None, broker: str | None, site: str | None, controller: str | None, as_json: bool) -> int:
+    """Show controllers and their terminals: status, since when, what is wrong and what to do.
+
+    With --broker and without --site and --controller: of every controller that the broker knows. Exit code 1 when a
+    controller is not online. --json prints one document a controller and line.
+    """
+    target = target_of(config, broker, site, controller)
+    views = with_session(target, lambda session: _read(session, target))
+    now = SystemClock().now()
+    if not views:
+        click.echo(f"error: no controller {target.controller} of site {target.site} is known to the broker", err=True)
+        click.echo("hint: has it ever been connected? check site and controller in its controller.yaml", err=True)
+        return EX_FAILED
+    for view in views:
+        _show(view, now, as_json=as_json)
+    return EX_OK if all(view.status(now).status == "online" for view in views) else EX_FAILED
+
+
+async def _read(session: Session, target: Target) -> list[ControllerView]:
+    reader = HallReader(session, SystemClock(), target.site, target.controller)
+    await reader.subscribe()
+    await reader.settle()
+    return [view for _, view in sorted(reader.controllers.items(), key=lambda item: item[0].prefix)]
+
+
+def _show(view: ControllerView, now: datetime, *, as_json: bool) -> None:
+    controller = view.status(now)
+    terminals = [view.terminal(name, now) for name in sorted(view.terminals)]
+    if as_json:
+        print_json(_described(view, controller, terminals))
+        return
+    click.echo(_headline(view, controller))
+    rows = [row for terminal in terminals for row in _rows(terminal)]
+    if rows:
+        print_table(("terminal", "driver", "status", "since", "what is wrong", "what to do"), rows)
+    if view.alerts:
+        click.echo(f"open alerts: {len(view.alerts)}, see `hallctl alerts`")
+
+
+def _headline(view: ControllerView, controller: ControllerStatus) -> str:
+    name = f" ({view.state.name})" if view.state and view.state.name else ""
+    since = f" since {local_time(controller.since)}" if controller.since else ""
+    reason = f", {controller.reason}" if controller.reason else ""
+    return f"{view.topics.site}/{view.topics.controller}{name}: {controller.status}{since}{reason}"
+
+
+def _rows(terminal: TerminalStatusNow) -> Iterator[tuple[str | Text, ...]]:
+    wrong = [(terminal.message or terminal.reason, terminal.hint)] if terminal.message or terminal.reason else []
+    wrong += [(fault.message or fault.code, fault.hint) for fault in terminal.faults]
+    first, *others = wrong or [("", "")]
+    status = Text(terminal.status, _COLOURS.get(terminal.status, ""))
+    yield terminal.terminal, terminal.driver, status, local_time(terminal.since), *first
+    for other in others:
+        yield "", "", "", "", *other
+
+
+def _described(
+    view: ControllerView, controller: ControllerStatus, terminals: list[TerminalStatusNow]
+) -> dict[str, Any]:
+    return {
+        "site": view.topics.site,
+        "controller": view.topics.controller,
+        "name": view.state.name if view.state else "",
+        "version": view.state.version if view.state else "",
+        "status": controller.status,
+        "since": controller.since,
+        "reason": controller.reason,
+        "open_alerts": len(view.alerts),
+        "terminals": [
+            {
+                "terminal": terminal.terminal,
+                "driver": terminal.driver,
+                "status": terminal.status,
+                "since": terminal.since,
+                "reason": terminal.reason,
+                "message": terminal.message,
+                "hint": terminal.hint,
+                "faults": [fault.model_dump(mode="json") for fault in terminal.faults],
+            }
+            for terminal in terminals
+        ],
+    }

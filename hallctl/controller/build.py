@@ -1,0 +1,260 @@
+"""Builds the edge side from its documents and runs it in one TaskGroup."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from hallctl import __version__
+from hallctl.clock import Clock
+from hallctl.config import ControllerConfig, LoadedHall, resolve
+from hallctl.config.controller import Broker
+from hallctl.controller.alerts import AlertBook
+from hallctl.controller.attendance import Attendance
+from hallctl.controller.desk import CommandHandler
+from hallctl.controller.evidence import EvidenceStore
+from hallctl.controller.executor import Executor
+from hallctl.controller.parts import build_buses, connect_to, supervise
+from hallctl.controller.printing import TicketDesk
+from hallctl.controller.signals import SignalDesk
+from hallctl.controller.watch import TerminalWatch, first_pass
+from hallctl.driver import Camera, Capability, Signal, TerminalContext, load_driver
+from hallctl.hall import Hall
+from hallctl.link import BrokerSettings, CommandIntake, Lease, Tls, Uplink
+from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
+from hallctl.outbox import Outbox, Quota
+from hallctl.terminal.bus import Bus
+from hallctl.terminal.supervisor import TerminalSupervisor
+
+FIRST_PASS_LIMIT_S = 30.0
+DRAIN_S = 20.0
+MIB = 1 << 20
+
+
+class Controller:
+    """One controller: ``build`` it, then ``run`` it until ``stop`` is set."""
+
+    def __init__(self, config: ControllerConfig, hall: LoadedHall, outbox: Outbox, clock: Clock) -> None:
+        self._config = config
+        self._loaded = hall
+        self._document = hall.document
+        self._outbox = outbox
+        self._clock = clock
+        self._log = structlog.get_logger()
+        self._terminals: dict[str, TerminalSupervisor] = {}
+        self._capabilities: dict[str, frozenset[Capability]] = {}
+        self._hall = Hall(hall.document)
+        self._later: asyncio.Queue[Awaitable[object]] = asyncio.Queue()
+        self._executor = Executor(self._hall, self._terminals, self._commit)
+        self._intake = CommandIntake(outbox, clock, self._handle, self._log)
+        self._alerts = AlertBook([], self._commit_alert, clock)
+        self._uplink = self._build_uplink()
+        self._handler: CommandHandler | None = None
+
+    @classmethod
+    def build(cls, config: ControllerConfig, hall: LoadedHall, clock: Clock) -> "Controller":
+        """Open the outbox (which begins a boot) and prepare everything; no terminal is touched yet."""
+        limits = config.limits
+        quota = Quota(ordinary=limits.outbox_mib * MIB, high=limits.outbox_high_mib * MIB)
+        outbox = Outbox.open(config.state_dir / "outbox.db", config.site, config.controller, clock, quota)
+        return cls(config, hall, outbox, clock)
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Run until ``stop`` is set, then end gracefully: tickets are finished, the log delivered, death published."""
+        self._alerts = AlertBook(await self._outbox.open_alerts(), self._commit_alert, self._clock)
+        buses = build_buses(self._document, self._clock, self._log)
+        watch = self._build_watch()
+        evidence = EvidenceStore(self._outbox.load_state, self._outbox.save_state)
+        attendance = Attendance(
+            self._config, self._document, alerts=self._alerts, evidence=evidence, outbox=self._outbox, clock=self._clock
+        )
+        signals = SignalDesk(
+            self._hall,
+            self._executor,
+            self._commit,
+            self._clock,
+            later=self._do_later,
+            on_window=lambda window: attendance.window_changed(self._hall.window(window)),
+        )
+        self._build_terminals(buses, watch, attendance, signals)
+        self._handler = self._build_handler(evidence, attendance)
+        await self._announce()
+        async with asyncio.TaskGroup() as group:
+            link = group.create_task(self._run_uplink())
+            work = [group.create_task(bus.run()) for bus in buses.values()]
+            work += [group.create_task(terminal.run()) for terminal in self._terminals.values()]
+            work += [group.create_task(task) for task in (watch.run(), self._tick(), self._run_later())]
+            work.append(group.create_task(attendance.run(self._terminals)))
+            passes = [terminal.first_pass for terminal in self._terminals.values()]
+            announce = group.create_task(self._say_ready(passes, ready))
+            await stop.wait()
+            self._log.info("stopping")
+            announce.cancel()
+            await self._intake.drain(DRAIN_S)
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            await self._commit(Event(EventType.CONTROLLER_STOPPED, {"boot": self._outbox.identity.boot}))
+            if self._uplink is not None:
+                await self._uplink.stop()
+            link.cancel()
+        await self._outbox.close()
+
+    async def _say_ready(self, passes: list[asyncio.Event], ready: Callable[[], None]) -> None:
+        await first_pass(passes, self._clock, FIRST_PASS_LIMIT_S)
+        states = [terminal.state.status for terminal in self._terminals.values()]
+        online = states.count(TerminalStatus.ONLINE)
+        self._log.info("ready", terminals=len(states), online=online, quarantined=len(self._loaded.quarantined))
+        ready()
+
+    async def _announce(self) -> None:
+        """The first facts of a boot: its start, doubtful commands of the last one, terminals that can't run."""
+        doubtful = await self._outbox.settle_doubtful()
+        quarantined = dict(self._loaded.quarantined)
+        data = {
+            "boot": self._outbox.identity.boot,
+            "version": __version__,
+            "terminals": len(self._terminals),
+            "quarantined": sorted(quarantined),
+            "doubtful_commands": [reply.command for reply in doubtful],
+        }
+        await self._commit(Event(EventType.CONTROLLER_STARTED, data))
+        for terminal, problem in quarantined.items():
+            self._log.warning("terminal quarantined", terminal=terminal, why=str(problem))
+            self._publish(
+                TerminalState(
+                    terminal,
+                    "",
+                    TerminalStatus.QUARANTINED,
+                    self._clock.now(),
+                    reason="config.invalid",
+                    message=problem.message,
+                    hint=problem.hint,
+                )
+            )
+
+    def _build_terminals(
+        self, buses: dict[str, Bus], watch: TerminalWatch, attendance: Attendance, signals: SignalDesk
+    ) -> None:
+        for config in self._document.terminals:
+            plugin = load_driver(config.driver)
+            context = TerminalContext(config.id, self._clock, self._log, self._listener(config.id, signals))
+            made = plugin.make(context, plugin.options.model_validate(config.options))
+            driver = attendance.add_camera(config.id, context, made) if isinstance(made, Camera) else made
+            self._capabilities[config.id] = plugin.capabilities
+            self._terminals[config.id] = supervise(
+                config,
+                driver,
+                connect_to(config, plugin, buses, self._clock),
+                clock=self._clock,
+                log=self._log,
+                on_state=watch.changed,
+                waiting_limit=self._config.limits.commands_waiting,
+            )
+
+    def _build_watch(self) -> TerminalWatch:
+        return TerminalWatch(
+            commit=self._commit,
+            publish=self._publish,
+            came_back=self._came_back,
+            alerts=self._alerts,
+            clock=self._clock,
+            offline_after_s=self._document.alerts.terminal_offline_after_s,
+        )
+
+    def _build_handler(self, evidence: EvidenceStore, attendance: Attendance) -> CommandHandler:
+        printers = {name: self._terminals[name] for name in self._with(Capability.PRINTER)}
+        return CommandHandler(
+            hall=self._hall,
+            executor=self._executor,
+            tickets=TicketDesk(self._document, printers, self._commit, self._clock),
+            alerts=self._alerts,
+            evidence=evidence,
+            displays=frozenset(self._with(Capability.DISPLAY)),
+            clock=self._clock,
+            on_window=lambda window: attendance.window_changed(self._hall.window(window)),
+        )
+
+    def _with(self, capability: Capability) -> list[str]:
+        return [name for name, has in self._capabilities.items() if capability in has]
+
+    def _build_uplink(self) -> Uplink | None:
+        broker = self._config.broker
+        if broker is None:
+            return None
+        return Uplink(
+            broker_settings(broker, f"{self._config.site}-{self._config.controller}"),
+            self._outbox,
+            self._intake,
+            clock=self._clock,
+            log=self._log,
+            lease=Lease(self._config.heartbeat_s, self._config.lease_s),
+            version=__version__,
+            name=self._config.name,
+            open_alerts=lambda: self._alerts.open,
+        )
+
+    async def _run_uplink(self) -> None:
+        if self._uplink is not None:
+            await self._uplink.run()
+
+    async def _handle(self, command: Command) -> Reply:
+        if self._handler is None:
+            return Reply(command.id, ReplyState.REJECTED, "controller.starting", "the controller is starting")
+        return await self._handler.handle(command)
+
+    def _publish(self, state: TerminalState) -> None:
+        if self._uplink is not None:
+            self._uplink.set_terminal_state(state)
+
+    async def _commit(self, event: Event) -> None:
+        await self._outbox.append(event)
+
+    async def _commit_alert(self, alert: Alert) -> None:
+        await self._outbox.append(alert)
+
+    def _came_back(self, terminal: str) -> None:
+        if Capability.DISPLAY in self._capabilities.get(terminal, frozenset()):
+            self._do_later(self._executor.restore(terminal))
+
+    async def _tick(self) -> None:
+        while True:
+            await self._clock.sleep(1.0)
+            await self._executor.carry_out(self._hall.overdue(self._clock.now()))
+
+    def _listener(self, terminal: str, signals: SignalDesk) -> Callable[[Signal], Coroutine[Any, Any, None]]:
+        async def emit(signal: Signal, /) -> None:
+            await signals.take(terminal, signal)
+
+        return emit
+
+    def _do_later(self, work: Awaitable[object]) -> None:
+        self._later.put_nowait(work)
+
+    async def _run_later(self) -> None:
+        """Runs what nobody waits for; one task each, so that a slow display delays no other."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                work = await self._later.get()
+                group.create_task(_finish(work))
+
+
+async def _finish(work: Awaitable[object]) -> None:
+    await work
+
+
+def broker_settings(broker: Broker, client_id: str) -> BrokerSettings:
+    """The broker as the session wants it, with its secret resolved."""
+    tls = broker.tls
+    return BrokerSettings(
+        host=broker.host,
+        port=broker.port,
+        client_id=client_id,
+        protocol=broker.protocol,
+        username=broker.username,
+        password=resolve(broker.password) if broker.password else None,
+        tls=Tls(tls.ca_file, tls.cert_file, tls.key_file) if tls else None,
+        keepalive_s=broker.keepalive_s,
+        max_in_flight=broker.max_in_flight,
+    )

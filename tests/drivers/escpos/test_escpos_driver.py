@@ -1,0 +1,180 @@
+"""The driver and the simulated printer, back to back and over TCP."""
+
+import asyncio
+
+import pytest
+from hallctl_drivers.escpos.sim import EscposSimulator
+
+from hallctl.clock import ManualClock, SystemClock
+from hallctl.driver import PrintState, on_tcp
+from hallctl.errors import CodecError, Fault, LocalCodecError, TransportTimeout
+from hallctl.ticket import TextLine, Ticket
+from hallctl.transport import PortAddress, open_port
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (None, None),
+        ("slow", None),
+        ("no_gs_h", None),
+        ("paper_out_mid_job", None),
+        ("paper_out", "paper.end"),
+        ("paper_near_end", "paper.near_end"),
+        ("cover_open", "cover.open"),
+        ("cutter_jam", "cutter.error"),
+    ],
+)
+async def test_a_fault_of_the_device_has_its_code(plugged, make_printer, pass_time, clock, fault, code):
+    printer = make_printer(clock)
+    async with plugged(EscposSimulator(fault)) as port:
+        await pass_time(clock, printer.start(port))
+        health = await pass_time(clock, printer.poll())
+    codes = [report.code for report in health.faults]
+    assert (codes[0] if codes else None) == code
+    assert all(report.message and report.hint for report in health.faults)
+
+
+async def test_a_mute_printer_does_not_come_online(plugged, make_printer, pass_time, clock):
+    async with plugged(EscposSimulator("mute")) as port:
+        with pytest.raises(TransportTimeout, match="does not answer"):
+            await pass_time(clock, make_printer(clock).start(port))
+
+
+async def test_garbage_for_a_status_is_a_codec_error(plugged, make_printer, pass_time, clock):
+    async with plugged(EscposSimulator("garbage_status")) as port:
+        with pytest.raises(CodecError):
+            await pass_time(clock, make_printer(clock).start(port))
+
+
+@pytest.mark.parametrize(("fault", "confirmed_by"), [(None, "gs_h"), ("no_gs_h", "fence")])
+async def test_a_ticket_is_confirmed_by_the_best_that_the_printer_can_do(
+    plugged, make_printer, pass_time, clock, job, fault, confirmed_by
+):
+    printer, simulator = make_printer(clock), EscposSimulator(fault)
+    async with plugged(simulator) as port:
+        await pass_time(clock, printer.start(port))
+        outcome = await pass_time(clock, printer.print_ticket(job))
+        assert (await pass_time(clock, printer.poll())).info["confirm"] == confirmed_by
+    assert (outcome.state, outcome.confirmed_by) == (PrintState.PRINTED, confirmed_by)
+    assert len(simulator.tickets) == 1
+    assert simulator.tickets[0].codes == (b"https://example.invalid/t/A001",)
+    assert not simulator.refused
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("paper_out", "paper.end"), ("cover_open", "cover.open"), ("cutter_jam", "cutter.error")]
+)
+async def test_a_faulty_printer_refuses_before_a_byte_is_sent(
+    plugged, make_printer, pass_time, clock, job, fault, code
+):
+    printer, simulator = make_printer(clock), EscposSimulator(fault)
+    async with plugged(simulator) as port:
+        await pass_time(clock, printer.start(port))
+        with pytest.raises(Fault) as caught:
+            await pass_time(clock, printer.print_ticket(job))
+        simulator.fault = None
+        simulator.load_paper()
+        simulator.close_cover()
+        simulator.free_cutter()
+    assert caught.value.code == code
+    assert simulator.tickets == []
+
+
+@pytest.mark.parametrize("confirm", ["gs_h", "fence", "none"])
+async def test_paper_that_ends_within_a_ticket_leaves_it_unknown_and_nothing_is_sent_again(
+    plugged, make_printer, pass_time, clock, job, confirm
+):
+    printer, simulator = make_printer(clock, confirm=confirm), EscposSimulator("paper_out_mid_job")
+    async with plugged(simulator) as port:
+        await pass_time(clock, printer.start(port))
+        outcome = await pass_time(clock, printer.print_ticket(job))
+        assert outcome.state is PrintState.UNKNOWN
+        assert "paper" in outcome.reason
+        simulator.load_paper()
+        await pass_time(clock, printer.poll())
+    assert len(simulator.tickets) == 1, "the printer itself finishes what it had"
+
+
+async def test_a_port_that_is_lost_within_a_ticket_leaves_it_unknown(plugged, make_printer, pass_time, clock, job):
+    printer, simulator = make_printer(clock), EscposSimulator()
+    async with plugged(simulator) as port:
+        await pass_time(clock, printer.start(port))
+        await pass_time(clock, printer.poll())
+        simulator.fault = "no_gs_h"
+        feed = simulator.feed
+
+        def pull_the_plug(data):
+            answer = feed(data)
+            if simulator.tickets:
+                asyncio.get_running_loop().create_task(port.close())
+            return answer
+
+        simulator.feed = pull_the_plug
+        outcome = await pass_time(clock, printer.print_ticket(job))
+    assert outcome.state is PrintState.UNKNOWN
+    assert outcome.reason
+
+
+async def test_a_printer_that_falls_silent_within_a_ticket_leaves_it_unknown(
+    plugged, make_printer, pass_time, clock, job
+):
+    printer, simulator = make_printer(clock, confirm="gs_h"), EscposSimulator("no_gs_h")
+    async with plugged(simulator) as port:
+        await pass_time(clock, printer.start(port))
+        outcome = await pass_time(clock, printer.print_ticket(job))
+    assert outcome.state is PrintState.UNKNOWN
+    assert "did not answer within 20 s" in outcome.reason
+
+
+async def test_a_port_without_answers_works_when_it_is_told_so(plugged, make_printer, pass_time, clock, job, log):
+    printer, simulator = make_printer(clock, confirm="none"), EscposSimulator("mute")
+    async with plugged(simulator) as port:
+        await pass_time(clock, printer.start(port))
+        health = await pass_time(clock, printer.poll())
+        outcome = await pass_time(clock, printer.print_ticket(job))
+    assert health.info == {"paper": "unknown", "replies": False, "confirm": "none"}
+    assert (outcome.state, outcome.confirmed_by) == (PrintState.PRINTED, None)
+    assert len(simulator.tickets) == 1
+    assert log.warnings
+
+
+async def test_text_that_can_not_be_printed_is_refused_before_a_byte_is_sent(
+    plugged, make_printer, pass_time, clock, job
+):
+    printer, simulator = make_printer(clock), EscposSimulator()
+    async with plugged(simulator) as port:
+        await pass_time(clock, printer.start(port))
+        with pytest.raises(LocalCodecError, match=r"U\+1F600"):
+            await pass_time(clock, printer.print_ticket(type(job)("j", Ticket((TextLine("😀"),)))))
+    assert simulator.tickets == []
+
+
+async def test_over_tcp_a_ticket_is_printed_and_a_cover_is_noticed(make_printer, job):
+    simulator, printer = EscposSimulator(), make_printer()
+    async with on_tcp(simulator) as address, await open_port(PortAddress.parse(address), SystemClock()) as port:
+        async with asyncio.timeout(10):
+            await printer.start(port)
+            assert (await printer.print_ticket(job)).confirmed_by == "gs_h"
+            simulator.open_cover()
+            health = await printer.poll()
+    assert [report.code for report in health.faults] == ["cover.open"]
+    assert simulator.tickets[0].lines[1] == "A001"
+
+
+async def test_a_plain_file_takes_tickets_without_confirmation(make_printer, job, tmp_path):
+    path = tmp_path / "printer"
+    path.touch()
+    printer = make_printer(confirm="none", reply_timeout_s=0.05)
+    async with await open_port(PortAddress.parse(f"file://{path}"), SystemClock()) as port:
+        async with asyncio.timeout(10):
+            await printer.start(port)
+            assert (await printer.print_ticket(job)).confirmed_by is None
+    simulator = EscposSimulator()
+    simulator.feed(path.read_bytes())
+    assert len(simulator.tickets) == 1
