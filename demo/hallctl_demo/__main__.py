@@ -67,7 +67,14 @@ async def _daemon_day(config: Path, results: Path, day: Day) -> int:
     """Run the real daemon for the length of the day; gives its exit code."""
     with (results / "daemon.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "hallctl.cli.main", "run", str(config), stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
+            sys.executable,
+            "-m",
+            "hallctl.cli.main",
+            "run",
+            str(config),
+            stdout=log,
+            stderr=log,
+            stdin=asyncio.subprocess.DEVNULL,
         )
     day.started = time.monotonic()
     try:

@@ -66,7 +66,9 @@ async def broker(folder: Path, kind: str | None = None) -> AsyncIterator[Running
     else:
         arguments = [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "ERROR"]
     with (folder / "broker.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*arguments, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL)
+        process = await asyncio.create_subprocess_exec(
+            *arguments, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
+        )
     try:
         await _listening(port, process, folder / "broker.log")
         yield RunningBroker(name, port)

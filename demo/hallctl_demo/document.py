@@ -90,7 +90,8 @@ def _printers(addresses: dict[str, str]) -> list[dict[str, Any]]:
 def _displays(addresses: dict[str, str]) -> list[dict[str, Any]]:
     options = {"width_px": 192, "height_px": 64, "lines": 3, "poll_every_s": 1}
     return [
-        {"id": name, "driver": "onbon-bx", "port": addresses[name], "options": options} for name in ("board-1", "board-2")
+        {"id": name, "driver": "onbon-bx", "port": addresses[name], "options": options}
+        for name in ("board-1", "board-2")
     ]
 
 

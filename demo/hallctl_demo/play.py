@@ -10,7 +10,7 @@ from hallctl_demo.centre import Centre, Expected
 from hallctl_demo.devices import KEYS, Devices
 from hallctl_demo.document import WINDOWS
 
-TERMINALS = 13
+TERMINALS = 14
 RUSH = 60
 
 
@@ -65,7 +65,12 @@ class Day:
 
     async def _tickets(self) -> None:
         self.say("取号 — citizens take tickets at two printers")
-        for number, printer in (("A001", "printer-1"), ("A002", "printer-1"), ("B001", "printer-2"), ("A003", "printer-1")):
+        for number, printer in (
+            ("A001", "printer-1"),
+            ("A002", "printer-1"),
+            ("B001", "printer-2"),
+            ("A003", "printer-1"),
+        ):
             await self._print(number, printer)
         printed = [ticket for printer in self.devices.printers.values() for ticket in printer.tickets]
         _require(len(printed) == 4, f"4 tickets on paper, not {len(printed)}")
@@ -177,7 +182,11 @@ class Day:
             self.evidence[kind] = await self.centre.fetch(alert, kind)
 
     def _clips(self, alert: str) -> bool:
-        bodies = [one["data"] for state in ("raised", "acknowledged", "cleared") for one in self.centre.alerts("post.empty", state)]
+        bodies = [
+            one["data"]
+            for state in ("raised", "acknowledged", "cleared")
+            for one in self.centre.alerts("post.empty", state)
+        ]
         return any(item["kind"] == "clip" for body in bodies if body["id"] == alert for item in body["evidence"])
 
     async def _rush(self) -> None:
@@ -216,5 +225,3 @@ class Day:
 def _require(true: bool, what: str) -> None:
     if not true:
         raise Expected(what)
-
-

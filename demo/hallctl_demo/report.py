@@ -41,7 +41,11 @@ def summary(day: Day, centre: Centre, broker: str, exit_code: int) -> dict[str, 
     seen = Counter(one["type"].removeprefix("hallctl.event.") for one in centre.envelopes if ".event." in one["type"])
     events = {kind: _compare(expected, seen.get(kind, 0)) for kind, expected in EXPECTED.items()}
     unexpected = {kind: count for kind, count in seen.items() if kind not in EXPECTED}
-    alerts = Counter(f"{one['type'].removeprefix('hallctl.alert.')} {one['data']['state']}" for one in centre.envelopes if ".alert." in one["type"])
+    alerts = Counter(
+        f"{one['type'].removeprefix('hallctl.alert.')} {one['data']['state']}"
+        for one in centre.envelopes
+        if ".alert." in one["type"]
+    )
     sequence = sorted({one["seq"] for one in centre.envelopes if one.get("seq")})
     unbroken = sequence == list(range(1, len(sequence) + 1))
     ok = (

@@ -81,4 +81,6 @@ def _alert_line(body: dict[str, Any]) -> Text:
     since = datetime.fromisoformat(body["raised_at"]).astimezone(UTC)
     evidence = ", ".join(item["kind"] for item in body["evidence"])
     style = "dim" if body["state"] == "cleared" else "bold red"
-    return Text(f"{since:%H:%M:%S} {body['state']:<12} {body['message']} {f'[{evidence}]' if evidence else ''}", style=style)
+    return Text(
+        f"{since:%H:%M:%S} {body['state']:<12} {body['message']} {f'[{evidence}]' if evidence else ''}", style=style
+    )

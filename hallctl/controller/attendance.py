@@ -31,6 +31,7 @@ from hallctl.terminal.supervisor import TerminalSupervisor
 
 TICK_S = 1.0
 RETENTION_EVERY_S = 60.0
+RING_MARGIN_S = 10.0  # of the packet ring beyond the pre-roll: a key frame may be that far away
 
 
 @dataclass
@@ -83,9 +84,14 @@ class Attendance:
             for window in self._document.windows
             if window.post is not None and window.post.camera == camera
         }
-        model = Path(spec.model) if spec.model else self._model
         runner = CameraRunner(
-            context, spec, zones, evidence_dir=self._folder, model=model, on_observation=self._observed
+            context,
+            spec,
+            zones,
+            evidence_dir=self._folder,
+            model=self._model,
+            on_observation=self._observed,
+            ring_s=self._document.attendance.preroll_s + RING_MARGIN_S + 4 * spec.check_every_s,
         )
         self._runners[camera] = runner
         return runner
@@ -143,7 +149,7 @@ class Attendance:
                 self._log.info("post", window=post.window, state=new.value, before=old.value)
             case Left(since=since):
                 await self._commit(EventType.POST_LEFT, post, since=since.isoformat())
-                await self._begin_clip(post)
+                await self._begin_clip(post, since)
             case Returned(absent_s=absent_s):
                 await self._commit(EventType.POST_RETURNED, post, absent_s=round(absent_s, 1))
                 await self._discard_clip(post)
@@ -202,11 +208,13 @@ class Attendance:
         await self._evidence.remember(alert, (evidence,))
         await self._alerts.add_evidence(alert, (evidence,))
 
-    async def _begin_clip(self, post: _Post) -> None:
+    async def _begin_clip(self, post: _Post, since: datetime) -> None:
         attendance = self._document.attendance
-        clip = f"{post.window}-{int(self._clock.now().timestamp() * 1000):x}"
+        now = self._clock.now()
+        clip = f"{post.window}-{int(now.timestamp() * 1000):x}"
+        preroll_s = (now - since).total_seconds() + attendance.preroll_s
         try:
-            await self._runners[post.camera].start_clip(clip, attendance.preroll_s, attendance.clip_max_s)
+            await self._runners[post.camera].start_clip(clip, preroll_s, attendance.clip_max_s)
             post.clip = clip
         except (HallctlError, KeyError) as exc:
             self._log.warning("no clip", window=post.window, message=str(exc))

@@ -1,0 +1,1 @@
+"""Capture in a child process, the detector, clips and their retention."""

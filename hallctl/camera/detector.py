@@ -1,0 +1,114 @@
+"""Finds people in pictures. One small interface; the default is SSDLite-MobileNetV2 through OpenCV's dnn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from hallctl.camera import model_file
+from hallctl.errors import ConfigError
+from hallctl.post.zone import Point, bounds, contains
+
+Picture = npt.NDArray[np.uint8]  # height x width x 3, blue green red
+
+SIZE = 300
+IOU = 0.5
+MARGIN = 0.10  # of the zone's bounding box, on each side: people lean
+_GRIDS = (19, 10, 5, 3, 2, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A person: centre, width and height as fractions of the picture, and the score 0..1."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+
+
+class Detector(Protocol):
+    """What a detector plug-in does."""
+
+    def detect(self, picture: Picture, min_score: float) -> list[Detection]:
+        """Every person with at least ``min_score``."""
+
+
+class SsdLite:
+    """The default model: 300 x 300, squashed, RGB in -1..1; anchors as in TensorFlow's ssd_anchor_generator."""
+
+    def __init__(self, path: Path, *, published: bool = True) -> None:
+        if published:
+            model_file.check(path)
+        cv2.setNumThreads(1)
+        try:
+            self._net = cv2.dnn.readNetFromONNX(str(path))
+        except cv2.error as exc:
+            raise ConfigError(f"the detector's model {path} can't be loaded: {exc.err}", hint="check the file") from exc
+        self._anchors = _anchors()
+
+    def detect(self, picture: Picture, min_score: float) -> list[Detection]:
+        """People, overlapping boxes merged (IoU 0.5)."""
+        blob = cv2.dnn.blobFromImage(picture, 1 / 127.5, (SIZE, SIZE), (127.5, 127.5, 127.5), swapRB=True, crop=False)
+        self._net.setInput(blob)
+        codes, logits = self._net.forward(["boxes", "logits"])
+        scores = 1 / (1 + np.exp(-logits[0, :, 0]))
+        likely = scores >= min_score
+        if not likely.any():
+            return []
+        boxes, scores = _decode(codes[0][likely], self._anchors[likely]), scores[likely]
+        corners = np.column_stack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]])
+        kept = cv2.dnn.NMSBoxes((corners * 1000).tolist(), scores.tolist(), min_score, IOU)
+        chosen = np.asarray(kept, int).reshape(-1)
+        rows = np.column_stack([boxes[chosen], scores[chosen]]).tolist()
+        return [Detection(x, y, width, height, score) for x, y, width, height, score in rows]
+
+
+def score_at_post(detector: Detector, picture: Picture, zone: Sequence[Point], min_score: float = 0.05) -> float:
+    """The best score of a person whose box centre lies in the zone (fractions of the picture); 0: nobody.
+
+    The detector sees the zone's surroundings only: small people at a far counter are found that a look at the whole
+    picture misses.
+    """
+    height, width = picture.shape[:2]
+    left, top, right, bottom = bounds(zone)
+    dx, dy = (right - left) * MARGIN, (bottom - top) * MARGIN
+    x0, y0 = int(max(0.0, left - dx) * width), int(max(0.0, top - dy) * height)
+    x1, y1 = int(min(1.0, right + dx) * width), int(min(1.0, bottom + dy) * height)
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return 0.0
+    found = detector.detect(picture[y0:y1, x0:x1], min_score)
+    inside = [
+        one.score
+        for one in found
+        if contains(zone, ((x0 + one.x * (x1 - x0)) / width, (y0 + one.y * (y1 - y0)) / height))
+    ]
+    return max(inside, default=0.0)
+
+
+def _decode(codes: npt.NDArray[Any], anchors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Box codes (ty, tx, th, tw over 10, 10, 5, 5) on anchors (x, y, w, h) as boxes (x, y, w, h)."""
+    centres = codes[:, [1, 0]] / 10 * anchors[:, 2:] + anchors[:, :2]
+    sizes = np.exp(codes[:, [3, 2]] / 5) * anchors[:, 2:]
+    return np.column_stack([centres, sizes])
+
+
+def _anchors() -> npt.NDArray[Any]:
+    """Six layers, scales 0.2 to 0.95, aspect ratios 1, 2, 1/2, 3, 1/3 and one between; the lowest layer is reduced."""
+    scales = [0.2 + 0.75 * layer / 5 for layer in range(6)] + [1.0]
+    rows: list[tuple[float, float, float, float]] = []
+    for layer, grid in enumerate(_GRIDS):
+        shapes = [(scales[layer], ratio) for ratio in (1.0, 2.0, 0.5, 3.0, 1 / 3)]
+        shapes.append(((scales[layer] * scales[layer + 1]) ** 0.5, 1.0))
+        if layer == 0:
+            shapes = [(0.1, 1.0), (scales[0], 2.0), (scales[0], 0.5)]
+        for row in range(grid):
+            for column in range(grid):
+                x, y = (column + 0.5) / grid, (row + 0.5) / grid
+                rows += [(x, y, scale * ratio**0.5, scale / ratio**0.5) for scale, ratio in shapes]
+    return np.array(rows, np.float32)

@@ -1,0 +1,44 @@
+"""How long evidence stays: a byte quota and an age limit. Oldest first; what belongs to an open alert never."""
+
+import contextlib
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+OURS = re.compile(r"^.+-(clip\.mp4|snapshot\.jpg)$")
+
+
+class Retention:
+    """Keeps one evidence folder within its bounds. Files that hallctl did not write are never touched."""
+
+    def __init__(self, folder: Path, quota_bytes: int, days: int) -> None:
+        self._folder = folder
+        self._quota = quota_bytes
+        self._age = timedelta(days=days)
+
+    def apply(self, keep: frozenset[str], now: datetime) -> list[str]:
+        """Delete what is too old, then the oldest while there is too much; gives the deleted names.
+
+        ``keep``: names of files of open alerts. A file that can't be deleted is left for the next time.
+        """
+        files = self._files()
+        total = sum(size for _, _, size in files)
+        deleted = []
+        for path, changed, size in files:
+            too_old = now.timestamp() - changed > self._age.total_seconds()
+            if path.name in keep or not (too_old or total > self._quota):
+                continue
+            with contextlib.suppress(OSError):
+                path.unlink()
+                total -= size
+                deleted.append(path.name)
+        return deleted
+
+    def _files(self) -> list[tuple[Path, float, int]]:
+        found = []
+        with contextlib.suppress(OSError):
+            for path in self._folder.iterdir():
+                if OURS.match(path.name) and path.is_file():
+                    stat = path.stat()
+                    found.append((path, stat.st_mtime, stat.st_size))
+        return sorted(found, key=lambda item: item[1])

@@ -1,0 +1,59 @@
+"""Whether a picture can be judged at all: dark, covered and frozen pictures are no empty posts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from hallctl.camera.detector import Detector, Picture, score_at_post
+from hallctl.post.zone import Point
+
+DARK_MEAN = 16.0  # of 255: a capped lens gives 16 in limited range
+FLAT_DEVIATION = 4.0  # of 255: a hand or a sheet of paper before the lens
+FROZEN_CHECKS = 4  # identical pictures in a row; sensor noise never gives two
+UNCHANGED = 0.8  # mean difference of two small pictures below which nobody has moved
+REUSE_CHECKS = 10  # a reused answer is never older than so many checks
+_SMALL = (96, 54)
+
+
+@dataclass
+class Sight:
+    """Judges the pictures of one camera, one after the other."""
+
+    detector: Detector
+    posts: dict[str, Sequence[Point]]
+    same: int = 0
+    reused: int = 0
+    _exact: int | None = None
+    _small: Picture | None = None
+    _scores: dict[str, float] = field(default_factory=dict)
+
+    def judge(self, picture: Picture) -> tuple[dict[str, float | None], str]:
+        """The best score at each post, or ``None`` for all with the reason why the picture can't be judged."""
+        reason = self._blind(picture)
+        if reason:
+            self._small = None
+            return dict.fromkeys(self.posts), reason
+        small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), _SMALL, interpolation=cv2.INTER_AREA)
+        if self._moved(small):
+            self._small, self.reused = small, 0
+            self._scores = {name: score_at_post(self.detector, picture, zone) for name, zone in self.posts.items()}
+        return dict(self._scores), ""
+
+    def _moved(self, small: Picture) -> bool:
+        self.reused += 1
+        if self._small is None or self.reused >= REUSE_CHECKS:
+            return True
+        return float(np.mean(cv2.absdiff(small, self._small))) >= UNCHANGED
+
+    def _blind(self, picture: Picture) -> str:
+        exact = hash(picture[::4, ::4].tobytes())
+        self.same = self.same + 1 if exact == self._exact else 0
+        self._exact = exact
+        grey = picture[::8, ::8].mean(axis=2)
+        if float(grey.mean()) < DARK_MEAN:
+            return "dark"
+        if float(grey.std()) < FLAT_DEVIATION:
+            return "covered"
+        return "frozen" if self.same >= FROZEN_CHECKS - 1 else ""
