@@ -23,9 +23,7 @@ class HallctlError(Exception):
 class ConfigError(HallctlError):
     """A document of configuration is wrong. ``path`` and ``line`` (from 1, 0: unknown) say where."""
 
-    def __init__(
-        self, message: str, *, path: str = "", line: int = 0, pointer: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, path: str = "", line: int = 0, pointer: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.path = path
         self.line = line

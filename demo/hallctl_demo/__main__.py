@@ -18,7 +18,7 @@ from hallctl.clock import SystemClock
 from hallctl_demo import document
 from hallctl_demo.broker import RunningBroker, broker, stop
 from hallctl_demo.centre import Centre
-from hallctl_demo.devices import Devices, running_devices
+from hallctl_demo.devices import running_devices
 from hallctl_demo.play import Day
 from hallctl_demo.report import leave, summary
 from hallctl_demo.screen import Screen

@@ -55,7 +55,7 @@ class RunningBroker:
 
 @contextlib.asynccontextmanager
 async def broker(folder: Path, kind: str | None = None) -> AsyncIterator[RunningBroker]:
-    """Run a broker on a free port until the block is left. ``kind``: ``mosquitto``, ``iotcore`` or the first one found."""
+    """Run a broker on a free port until the block is left. ``kind``: mosquitto, iotcore; default: the first found."""
     program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
     name = kind or ("mosquitto" if program else "iotcore")
     port = free_port()
@@ -97,6 +97,10 @@ def free_port() -> int:
         return number
 
 
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-500:] or "see broker.log"
+
+
 async def _listening(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
     for _ in range(200):
         if process.returncode is not None:
@@ -106,4 +110,4 @@ async def _listening(port: int, process: asyncio.subprocess.Process, log: Path) 
             writer.close()
             return
         await asyncio.sleep(0.05)
-    raise LinkError("the demo's broker did not start", hint=log.read_text(errors="replace")[-500:] or "see broker.log")
+    raise LinkError("the demo's broker did not start", hint=_tail(log))

@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hallctl.driver import WireSimulator, on_pty, on_tcp
-from hallctl_demo.document import BARS, KEYPADS, PADS
 from hallctl_drivers.camera.sim import CameraSimulator
 from hallctl_drivers.escpos.sim import EscposSimulator
 from hallctl_drivers.ff68.codec import KEY_CALL, KEY_EVALUATE, KEY_PAUSE, KEY_TRANSFER
 from hallctl_drivers.ff68.sim import Ff68KeypadSimulator, Ff68PadSimulator
 from hallctl_drivers.onbon_bx.sim import OnbonSimulator
 from hallctl_drivers.pinganlihe.sim import PingAnLiHeSimulator
+
+from hallctl.driver import WireSimulator, on_pty, on_tcp
+from hallctl_demo.document import BARS, KEYPADS, PADS
 
 KEYS = {"next": KEY_CALL, "evaluate": KEY_EVALUATE, "pause": KEY_PAUSE, "transfer": KEY_TRANSFER}
 
@@ -68,7 +69,7 @@ async def running_devices(folder: Path, person: Path) -> AsyncIterator[Devices]:
 
 def _make(person: Path) -> Devices:
     return Devices(
-        printers={"printer-1": EscposSimulator(), "printer-2": EscposSimulator()},
+        printers={"printer-1": EscposSimulator(), "printer-2": EscposSimulator(width=384)},
         boards={"board-1": OnbonSimulator(), "board-2": OnbonSimulator()},
         bars={window: PingAnLiHeSimulator(address=address) for window, address in BARS.items()},
         pads={window: Ff68PadSimulator(address=address) for window, address in PADS.items()},

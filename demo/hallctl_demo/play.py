@@ -180,6 +180,10 @@ class Day:
         await self.centre.until(lambda: self._clips(alert), "the alert's clip", 40)
         for kind in ("snapshot", "clip"):
             self.evidence[kind] = await self.centre.fetch(alert, kind)
+        last = [one["data"] for one in self.centre.envelopes if one["data"].get("id") == alert][-1]
+        _require(last["state"] == "cleared", f"the last word about the alert is cleared, not {last['state']}")
+        view = self.centre.view
+        _require(view is not None and not view.alerts, "no alert is left open at the broker")
 
     def _clips(self, alert: str) -> bool:
         bodies = [

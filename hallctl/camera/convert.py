@@ -148,7 +148,7 @@ class _Converter:
             return self._constant(self.weights[name].reshape(1, -1, 1, 1))
         return self._emit(name)
 
-    def _affine(self, name: str) -> _Affine | None:
+    def _affine(self, name: str) -> _Affine | None:  # noqa: PLR0911  # one return an operation
         """A chain of constants on a convolution as one; ``None`` when ``name`` is something else."""
         node = self.nodes.get(name)
         if node is None:

@@ -35,7 +35,8 @@ class Sight:
         if reason:
             self._small = None
             return dict.fromkeys(self.posts), reason
-        small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), _SMALL, interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        small = np.asarray(cv2.resize(grey, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
         if self._moved(small):
             self._small, self.reused = small, 0
             self._scores = {name: score_at_post(self.detector, picture, zone) for name, zone in self.posts.items()}

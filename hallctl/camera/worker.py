@@ -58,8 +58,8 @@ class Worker:
             for packet in source.demux(stream):
                 if packet.size == 0:
                     continue
-                if self._is_file and packet.pts is not None:  # a recording plays at its own pace
-                    time.sleep(max(0.0, began + float(packet.pts * stream.time_base) - time.time()))
+                if self._is_file:
+                    _keep_pace(packet, began)
                 self._take(packet, time.time())
                 self._obey()
 
@@ -150,13 +150,19 @@ class Worker:
         return sealed(part, path) | {"covers": None}
 
 
+def _keep_pace(packet: Any, began: float) -> None:
+    """A recording plays at its own pace."""
+    if packet.pts is not None and packet.time_base is not None:
+        time.sleep(max(0.0, began + float(packet.pts * packet.time_base) - time.time()))
+
+
 def say(message: bytes) -> None:
     """One line to the daemon."""
     sys.stdout.buffer.write(message)
     sys.stdout.buffer.flush()
 
 
-def explain(exc: BaseException) -> tuple[str, str, str]:
+def explain(exc: BaseException) -> tuple[str, str, str]:  # noqa: PLR0911  # one return a kind of error
     """An error of PyAV as code, message and hint."""
     network = "check the camera's power, cable and address"
     match exc:

@@ -10,6 +10,7 @@ from hallctl.model import Alert, AlertKind, AlertState, Evidence, JsonObject, Se
 
 Commit = Callable[[Alert], Awaitable[None]]
 Key = tuple[AlertKind, str, str]
+OVER_KEPT = 256
 
 
 class AlertBook:
@@ -17,6 +18,7 @@ class AlertBook:
 
     def __init__(self, open_alerts: list[Alert], commit: Commit, clock: Clock) -> None:
         self._open: dict[Key, Alert] = {_key_of(alert): alert for alert in open_alerts}
+        self._over: dict[str, Alert] = {}  # cleared ones, as long as their clip may still come
         self._commit = commit
         self._clock = clock
 
@@ -69,6 +71,9 @@ class AlertBook:
         if alert is None:
             return None
         cleared = replace(alert.cleared(self._clock.now()), data={**alert.data, **(data or {})})
+        self._over[cleared.id] = cleared
+        while len(self._over) > OVER_KEPT:
+            del self._over[next(iter(self._over))]
         await self._commit(cleared)
         return cleared
 
@@ -76,10 +81,11 @@ class AlertBook:
         """Publish an alert again with more evidence, whether it is still open or cleared already."""
         key = _key_of(alert)
         current = self._open.get(key)
-        newest = current if current is not None and current.id == alert.id else alert
-        updated = replace(newest, evidence=(*newest.evidence, *evidence))
-        if newest is current:
-            self._open[key] = updated
+        if current is not None and current.id == alert.id:
+            updated = self._open[key] = replace(current, evidence=(*current.evidence, *evidence))
+        else:
+            over = self._over.get(alert.id) or alert.cleared(self._clock.now())
+            updated = self._over[alert.id] = replace(over, evidence=(*over.evidence, *evidence))
         await self._commit(updated)
         return updated
 

@@ -31,6 +31,7 @@ from hallctl.terminal.supervisor import TerminalSupervisor
 
 TICK_S = 1.0
 RETENTION_EVERY_S = 60.0
+SILENT_S = 10.0  # beyond this a post without an observation is not known any more
 RING_MARGIN_S = 10.0  # of the packet ring beyond the pre-roll: a key frame may be that far away
 
 
@@ -43,6 +44,7 @@ class _Post:
     machine: PostMachine
     clip: str | None = None
     clip_task: asyncio.Task[None] | None = None
+    heard: float = 0.0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -127,12 +129,16 @@ class Attendance:
         if camera is None or camera.state.status is not TerminalStatus.ONLINE:
             reason = camera.state.reason if camera is not None else "camera.quarantined"
             effects += post.machine.observe(None, now, reason or "camera.starting")
+            post.heard = self._clock.monotonic()
+        elif self._clock.monotonic() - post.heard > SILENT_S:
+            effects += post.machine.observe(None, now, "camera.silent")  # silence is no empty post
         effects += post.machine.tick(now, on_duty(self._document.duty_hours, now))
         await self._apply(post, effects)
 
     async def _observed(self, seen: Observation) -> None:
         post = self._posts.get(seen.window)
         if post is not None:
+            post.heard = self._clock.monotonic()
             await self._apply(post, post.machine.observe(seen.score, seen.at, seen.reason))
 
     async def _apply(self, post: _Post, effects: list[Effect]) -> None:

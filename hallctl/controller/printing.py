@@ -11,7 +11,7 @@ from hallctl.config.hall import HallDocument, TicketLayout
 from hallctl.controller.executor import describe_error
 from hallctl.controller.requests import PrintTicket
 from hallctl.driver import PrintJob, PrintOutcome, PrintState, TicketPrinter
-from hallctl.errors import Fault, HallctlError, LocalCodecError, RequestRefused, TerminalError
+from hallctl.errors import ConfigError, Fault, HallctlError, LocalCodecError, RequestRefused, TerminalError
 from hallctl.model import Command, Event, EventType, JsonObject, Reply, ReplyState
 from hallctl.terminal.supervisor import TerminalSupervisor
 from hallctl.ticket import Ticket
@@ -39,7 +39,7 @@ class TicketDesk:
         """Print one ticket; the reply and the event say what is known of the paper."""
         name, printer = self._printer(request.printer)
         layout = self._layout(request.layout)
-        ticket = lay_out(layout, self._fields(request.fields))
+        ticket = self._lay_out(layout, request.fields)
         data: JsonObject = {"printer": name, "layout": layout.id, "fields": request.fields, "command": command.id}
         try:
             outcome = await printer.act(self._action(command, ticket), timeout_s=PRINT_TIMEOUT_S)
@@ -62,6 +62,12 @@ class TicketDesk:
             return await driver.print_ticket(PrintJob(command.id, ticket))
 
         return action
+
+    def _lay_out(self, layout: TicketLayout, fields: Mapping[str, str]) -> Ticket:
+        try:
+            return lay_out(layout, self._fields(fields))
+        except ConfigError as exc:
+            raise RequestRefused("fields.missing", exc.message, hint=exc.hint) from exc
 
     def _fields(self, fields: Mapping[str, str]) -> dict[str, str]:
         now = self._clock.now().astimezone()

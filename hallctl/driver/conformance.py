@@ -149,13 +149,18 @@ class DirectLine(BusLine):
         simulator.emit = self._heard
         simulator.connected()
 
-    async def send(self, frame: bytes, *, urgent: bool = True) -> None:
+    async def send(self, frame: bytes, *, urgent: bool = True) -> None:  # noqa: ARG002  # nothing to overtake
         """Straight into the device."""
         self._heard(self._simulator.feed(frame))
         await asyncio.sleep(0)
 
     async def exchange(
-        self, frame: bytes, accept: Callable[[bytes], bool], *, timeout_s: float, urgent: bool = True
+        self,
+        frame: bytes,
+        accept: Callable[[bytes], bool],
+        *,
+        timeout_s: float,  # noqa: ARG002  # the simulator answers at once or never
+        urgent: bool = True,  # noqa: ARG002  # nothing to overtake
     ) -> bytes:
         """The first accepted frame of this address; others stay for ``receive``."""
         await self.send(frame)
@@ -186,9 +191,7 @@ class DirectLine(BusLine):
 
 
 @contextlib.asynccontextmanager
-async def _wired(
-    plugin: DriverPlugin, simulator: object
-) -> AsyncIterator[tuple[TerminalDriver, Connection]]:
+async def _wired(plugin: DriverPlugin, simulator: object) -> AsyncIterator[tuple[TerminalDriver, Connection]]:
     assert isinstance(simulator, WireSimulator)
     driver = _make(plugin)
     assert isinstance(driver, TerminalDriver)

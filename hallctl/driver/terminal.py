@@ -30,7 +30,7 @@ class Logger(Protocol):
 class Emit(Protocol):
     """Hand a signal to the hall; returns once it is on disk, so that a pad thanks the citizen only afterwards."""
 
-    async def __call__(self, signal: Signal, /) -> None: ...
+    async def __call__(self, signal: Signal, /) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,9 +206,7 @@ class Hall:
             return DisplayMessage(DisplayKind.WELCOME, (self._document.texts.welcome,), colour=Colour.GREEN)
         return DisplayMessage(DisplayKind.BOARD, lines)
 
-    def _fact(
-        self, kind: EventType, window: str, priority: Priority = Priority.NORMAL, **data: object
-    ) -> Plan:
+    def _fact(self, kind: EventType, window: str, priority: Priority = Priority.NORMAL, **data: object) -> Plan:
         label = self._windows[window].config.label
         return Plan(events=(Event(kind, {"window": window, "label": label, **data}, priority),))
 

@@ -23,11 +23,11 @@ from hallctl.errors import (
     TransportTimeout,
     TransportUnavailable,
 )
+from hallctl.tasks import first_to_fail
 from hallctl.terminal.busline import Line
 from hallctl.terminal.deframe import Deframer, Found
 from hallctl.terminal.request import Request, RequestQueue
 from hallctl.terminal.wire import Wire, WireOptions
-from hallctl.tasks import first_to_fail
 from hallctl.transport import PortAddress, Transport, open_port
 
 Opener = Callable[[PortAddress, Clock], Awaitable[Transport]]

@@ -1,4 +1,4 @@
-"""A vendor's driver: built outside the tree, installed with pip, found by entry point, run by the real daemon's parts."""
+"""A vendor's driver: built outside the tree, installed with pip, found by entry point, run by the real parts."""
 
 import json
 import os
@@ -85,7 +85,7 @@ PLUGIN = DriverPlugin(
 NOT_A_PLUGIN = object()
 '''
 
-PROGRAM = '''
+PROGRAM = """
 import asyncio, json, structlog
 from hallctl.clock import SystemClock
 from hallctl.driver import (
@@ -130,10 +130,11 @@ async def main():
         await supervisor.act(lambda d: d.show(DisplayMessage(DisplayKind.TEXT, ("请A001号",))))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    print(json.dumps({"shown": lamp.shown, "names": driver_names(), "errors": errors, "state": supervisor.state.status}))
+    state = supervisor.state.status
+    print(json.dumps({"shown": lamp.shown, "names": driver_names(), "errors": errors, "state": state}))
 
 asyncio.run(main())
-'''
+"""
 
 
 @pytest.fixture(scope="module")

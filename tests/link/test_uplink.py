@@ -274,7 +274,9 @@ async def test_terminal_states_are_retained_and_only_the_newest_counts(any_broke
         for status in (TerminalStatus.STARTING, TerminalStatus.OFFLINE, TerminalStatus.ONLINE):
             box.uplink.set_terminal_state(TerminalState("printer-1", "escpos", status, CLOCK.now()))
         async with Desk(any_broker) as desk:
-            await desk.until(lambda d: d.bodies("/terminal/printer-1/") and d.bodies("/terminal/")[-1]["status"] == "online")
+            await desk.until(
+                lambda d: d.bodies("/terminal/printer-1/") and d.bodies("/terminal/")[-1]["status"] == "online"
+            )
             state = read_terminal(next(m.payload for m in reversed(desk.messages) if "/terminal/" in m.topic))
             assert state.boot == 1
 

@@ -23,7 +23,7 @@ class Log:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(15):
-        while not condition():  # noqa: ASYNC110  # what is watched are plain attributes
+        while not condition():  # what is watched are plain attributes
             await asyncio.sleep(0.01)
 
 

@@ -36,7 +36,7 @@ def silent_device() -> Parrot:
 async def until(condition: Callable[[], bool]) -> None:
     """Give the event loop turns until the condition holds; fails after ten seconds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110  # what is watched (threads, descriptors) has no event to wait on
+        while not condition():  # what is watched (threads, descriptors) has no event to wait on
             await asyncio.sleep(0.002)
 
 

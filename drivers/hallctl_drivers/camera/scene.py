@@ -8,6 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from hallctl.errors import ConfigError
+
 WIDTH, HEIGHT, FPS = 640, 360, 10
 GOPS = 3  # seconds of picture in a loop; every second begins with a key frame
 PERSON_HEIGHT = 270
@@ -64,6 +66,8 @@ def _with_person(background: Any, path: Path) -> Any:
     import numpy as np  # noqa: PLC0415
 
     person = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if person is None:
+        raise ConfigError(f"{path} is no picture", hint="scripts/person-picture takes the right one")
     person = cv2.resize(person, (PERSON_HEIGHT, PERSON_HEIGHT), interpolation=cv2.INTER_AREA)
     left, top = (WIDTH - PERSON_HEIGHT) // 2, HEIGHT - PERSON_HEIGHT - 30
     picture = background.copy()

@@ -119,7 +119,7 @@ class CameraSimulator(StreamSimulator):
                 client.playing.cancel()
             client.writer.close()
 
-    def _answer(self, request: Request, client: Client) -> bytes:
+    def _answer(self, request: Request, client: Client) -> bytes:  # noqa: PLR0911  # one return a method
         if request.headers.get("cseq", "").isdigit() is False:
             return self._refuse(400, request, "no CSeq")
         if request.method != "OPTIONS" and not self._allowed(request):
@@ -229,7 +229,8 @@ def _sdp(loop: Loop) -> bytes:
         "a=control:*",
         f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
         f"a=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK}",
-        f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;profile-level-id={loop.sps[1:4].hex()};sprop-parameter-sets={sets}",
+        f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;"
+        f"profile-level-id={loop.sps[1:4].hex()};sprop-parameter-sets={sets}",
         "a=control:track1",
     ]
     return ("\r\n".join(lines) + "\r\n").encode()

@@ -65,7 +65,7 @@ class Installation:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110  # what is watched are plain attributes of simulators
+        while not condition():  # what is watched are plain attributes of simulators
             await asyncio.sleep(0.005)
 
 

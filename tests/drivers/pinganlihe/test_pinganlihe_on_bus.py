@@ -28,7 +28,7 @@ async def nobody(_signal: object, /) -> None: ...
 async def running(bus: Bus) -> AsyncIterator[None]:
     task = asyncio.create_task(bus.run())
     try:
-        while not bus.is_open:  # noqa: ASYNC110  # what is watched is a plain attribute
+        while not bus.is_open:  # what is watched is a plain attribute
             await asyncio.sleep(0.005)
         yield
     finally:
