@@ -15,35 +15,66 @@ import av
 MILLISECOND = Fraction(1, 1000)
 
 
+class StreamClock:
+    """Wall time of a stream's own time stamps.
+
+    Packets arrive in bursts (FFmpeg holds back the first seconds while it probes a stream), their time stamps don't:
+    the packet that was least delayed tells how the two go together.
+    """
+
+    CREEP = 1e-3  # by how much the camera's clock may run slower than ours
+    JUMP_S = 10.0
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+        self._noted = 0.0
+
+    def note(self, stamp: float, arrived: float) -> None:
+        """A packet with this time stamp (seconds of the stream) arrived at this wall time."""
+        found = arrived - stamp
+        if self._offset is None or abs(found - self._offset) > self.JUMP_S:
+            self._offset = found
+        else:
+            self._offset = min(self._offset + self.CREEP * (arrived - self._noted), found)
+        self._noted = arrived
+
+    def wall(self, stamp: float) -> float:
+        """Wall time (seconds of the epoch) of a time stamp."""
+        return stamp + (self._offset or 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A packet as it is kept: its bytes, its own time stamps, when it arrived (seconds of the epoch)."""
+    """A packet as it is kept: its bytes, its own time stamps, and the first of them in seconds of the stream."""
 
     data: bytes
     pts: int
     dts: int
     key: bool
-    at: float
+    stamp: float
 
 
 class Ring:
     """The last ``seconds`` of a stream."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: StreamClock) -> None:
         self._seconds = seconds
+        self._clock = clock
         self._packets: deque[Kept] = deque()
 
     def add(self, packet: Kept) -> None:
         """Keep a packet and forget what is too old."""
+        if self._packets and packet.stamp < self._packets[-1].stamp - self._seconds:
+            self._packets.clear()  # the stream's time began anew
         self._packets.append(packet)
-        while packet.at - self._packets[0].at > self._seconds:
+        while packet.stamp - self._packets[0].stamp > self._seconds:
             self._packets.popleft()
 
     def since(self, at: float) -> list[Kept]:
         """From the last key frame at or before ``at`` (else the first one kept) to now."""
         packets = list(self._packets)
         keys = [index for index, packet in enumerate(packets) if packet.key]
-        before = [index for index in keys if packets[index].at <= at]
+        before = [index for index in keys if self._clock.wall(packets[index].stamp) <= at]
         start = before[-1] if before else (keys[0] if keys else len(packets))
         return packets[start:]
 
@@ -55,12 +86,13 @@ class Clip:
     name: str
     path: Path
     ends_at: float
+    clock: StreamClock
     packets: list[Kept] = field(default_factory=list)
     closed: dict[str, Any] | None = None
 
     def add(self, packet: Kept) -> None:
         """One more packet, as long as the clip may grow."""
-        if self.closed is None and packet.at <= self.ends_at:
+        if self.closed is None and self.clock.wall(packet.stamp) <= self.ends_at:
             self.packets.append(packet)
 
     def close(self, stream: Any, *, remux: bool) -> dict[str, Any]:
@@ -75,7 +107,8 @@ class Clip:
             _remux(part, stream, self.packets)
         else:
             _encode(part, stream, self.packets)
-        self.closed = sealed(part, self.path) | {"covers": [self.packets[0].at, self.packets[-1].at]}
+        covers = [self.clock.wall(packet.stamp) for packet in (self.packets[0], self.packets[-1])]
+        self.closed = sealed(part, self.path) | {"covers": covers}
         self.packets = []
         return self.closed
 
@@ -114,6 +147,6 @@ def _encode(path: Path, stream: Any, packets: list[Kept]) -> None:
         for kept in packets:
             for picture in decoder.decode(av.Packet(kept.data)):
                 frame = picture.reformat(width=target.width, height=target.height, format="yuv420p")
-                frame.pts, frame.time_base = int((kept.at - packets[0].at) * 1000), MILLISECOND
+                frame.pts, frame.time_base = int((kept.stamp - packets[0].stamp) * 1000), MILLISECOND
                 out.mux(target.encode(frame))
         out.mux(target.encode(None))

@@ -11,7 +11,7 @@ from hallctl.post.zone import Point
 
 DARK_MEAN = 16.0  # of 255: a capped lens gives 16 in limited range
 FLAT_DEVIATION = 4.0  # of 255: a hand or a sheet of paper before the lens
-FROZEN_CHECKS = 4  # identical pictures in a row; sensor noise never gives two
+FROZEN_KEYS, FROZEN_S = 4, 3.0  # so many identical key frames over so long; sensor noise never gives two
 UNCHANGED = 0.8  # mean difference of two small pictures below which nobody has moved
 REUSE_CHECKS = 10  # a reused answer is never older than so many checks
 _SMALL = (96, 54)
@@ -23,11 +23,20 @@ class Sight:
 
     detector: Detector
     posts: dict[str, Sequence[Point]]
-    same: int = 0
     reused: int = 0
+    _frozen: bool = False
     _exact: int | None = None
+    _same: list[float] = field(default_factory=list)
     _small: Picture | None = None
     _scores: dict[str, float] = field(default_factory=dict)
+
+    def note_key_frame(self, picture: Picture, at: float) -> None:
+        """Remember a key frame (``at``: seconds): they alone tell a frozen camera from a well compressed scene."""
+        exact = hash(picture[::4, ::4].tobytes())
+        self._same = [*self._same, at] if exact == self._exact else [at]
+        self._exact = exact
+        self._frozen = len(self._same) >= FROZEN_KEYS and at - self._same[0] >= FROZEN_S
+        del self._same[1:-FROZEN_KEYS]
 
     def judge(self, picture: Picture) -> tuple[dict[str, float | None], str]:
         """The best score at each post, or ``None`` for all with the reason why the picture can't be judged."""
@@ -49,12 +58,9 @@ class Sight:
         return float(np.mean(cv2.absdiff(small, self._small))) >= UNCHANGED
 
     def _blind(self, picture: Picture) -> str:
-        exact = hash(picture[::4, ::4].tobytes())
-        self.same = self.same + 1 if exact == self._exact else 0
-        self._exact = exact
         grey = picture[::8, ::8].mean(axis=2)
         if float(grey.mean()) < DARK_MEAN:
             return "dark"
         if float(grey.std()) < FLAT_DEVIATION:
             return "covered"
-        return "frozen" if self.same >= FROZEN_CHECKS - 1 else ""
+        return "frozen" if self._frozen else ""

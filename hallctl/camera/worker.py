@@ -19,12 +19,13 @@ import numpy as np
 
 from hallctl.camera.detector import Picture, SsdLite
 from hallctl.camera.messages import Job, line
-from hallctl.camera.recorder import Clip, Kept, Ring, sealed
+from hallctl.camera.recorder import Clip, Kept, Ring, StreamClock, sealed
 from hallctl.camera.sight import Sight
 from hallctl.errors import HallctlError
 
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 8.0
 STATUS_EVERY_S = 2.0
+KEY_EVERY_S = 0.5  # every picture of MJPEG is a key frame: so many are enough
 EARLY = 0.85  # a key frame that comes a little early for the next check is taken all the same
 
 
@@ -35,7 +36,8 @@ class Worker:
         self._job = job
         self._commands = commands
         self._sight = Sight(SsdLite(Path(job.model), published=job.published_model), dict(job.posts))
-        self._ring = Ring(job.ring_s)
+        self._clock = StreamClock()
+        self._ring = Ring(job.ring_s, self._clock)
         self._clips: dict[str, Clip] = {}
         self._picture: Picture | None = None
         self._stream: Any = None
@@ -43,6 +45,7 @@ class Worker:
         self._last_key: float | None = None
         self._next_check = 0.0
         self._next_status = 0.0
+        self._next_key = 0.0
         self._frames = 0
         self._detector_ms = 0.0
         self._is_file = Path(job.url).is_file()
@@ -66,7 +69,8 @@ class Worker:
     def _take(self, packet: Any, now: float) -> None:
         self._frames += 1
         if packet.pts is not None and packet.dts is not None:
-            kept = Kept(bytes(packet), packet.pts, packet.dts, packet.is_keyframe, now)
+            kept = Kept(bytes(packet), packet.pts, packet.dts, packet.is_keyframe, float(packet.pts * packet.time_base))
+            self._clock.note(kept.stamp, now)
             self._ring.add(kept)
             for clip in self._clips.values():
                 clip.add(kept)
@@ -74,6 +78,9 @@ class Worker:
         due = now >= self._next_check - self._job.check_every_s * (1 - EARLY)
         if self._decode_all:
             pictures = packet.decode()
+            if pictures and packet.is_keyframe and now >= self._next_key:
+                self._next_key = now + KEY_EVERY_S
+                self._sight.note_key_frame(pictures[-1].to_ndarray(format="bgr24"), now)
             if due and pictures:
                 self._look(pictures[-1], now)
         elif packet.is_keyframe and due:
@@ -93,6 +100,7 @@ class Worker:
         pictures = packet.decode() or self._stream.codec_context.decode(None)
         self._stream.codec_context.flush_buffers()
         if pictures:
+            self._sight.note_key_frame(pictures[-1].to_ndarray(format="bgr24"), now)
             self._look(pictures[-1], now)
 
     def _look(self, frame: Any, now: float) -> None:
@@ -123,7 +131,7 @@ class Worker:
         match command["do"]:
             case "clip_start":
                 folder, now = Path(self._job.evidence_dir), time.time()
-                clip = Clip(name, folder / f"{name}-clip.mp4", now + command["max_s"])
+                clip = Clip(name, folder / f"{name}-clip.mp4", now + command["max_s"], self._clock)
                 for kept in self._ring.since(now - command["preroll_s"]):
                     clip.add(kept)
                 self._clips[name] = clip

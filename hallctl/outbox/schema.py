@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from hallctl.errors import OutboxError
+
 SCHEMA_VERSION = 1
 
 # seq: INTEGER PRIMARY KEY AUTOINCREMENT never gives a number out twice, even after the newest row was deleted.
@@ -64,7 +66,11 @@ def connect(path: str) -> sqlite3.Connection:
     database.execute("PRAGMA busy_timeout=5000")
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, SCHEMA_VERSION):
-        raise sqlite3.DatabaseError(f"the event log has layout {version}, this hallctl knows {SCHEMA_VERSION}")
+        database.close()
+        raise OutboxError(
+            f"the event log has layout {version}, this hallctl knows {SCHEMA_VERSION}",
+            hint="it was written by a newer hallctl: install that one again, or set the state directory aside",
+        )
     database.executescript(SCHEMA)
     database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     return database

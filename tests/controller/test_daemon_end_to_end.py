@@ -1,0 +1,207 @@
+"""The real daemon as a process, on a real broker and simulated devices: what is wrong stays where it is."""
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hallctl_drivers.escpos.sim import EscposSimulator
+from hallctl_drivers.onbon_bx.sim import OnbonSimulator
+
+from hallctl.clock import SystemClock
+from hallctl.driver import on_tcp
+from hallctl.fleet.reader import HallReader
+from hallctl.fleet.request import send_command
+from hallctl.link import BrokerSettings, Session, Topics
+from hallctl.model import ReplyState
+
+TOPICS = Topics("hall-1", "box-1")
+CLOCK = SystemClock(trust_wall_clock=True)
+LAYOUT = {"id": "queue", "lines": [{"text": "{number}", "align": "center", "size": [2, 2]}]}
+
+
+def write(folder: Path, broker, terminals, **hall) -> Path:
+    controller = {
+        "site": TOPICS.site,
+        "controller": TOPICS.controller,
+        "state_dir": "state",
+        "trust_clock": True,
+        "heartbeat_s": 1,
+        "lease_s": 5,
+        "broker": {"host": broker.host, "port": broker.port},
+    }
+    (folder / "controller.yaml").write_text(yaml.safe_dump(controller, allow_unicode=True))
+    document = {"terminals": terminals, "tickets": [LAYOUT], **hall}
+    (folder / "hall.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
+    return folder / "controller.yaml"
+
+
+def printer(name, address):
+    return {"id": name, "driver": "escpos", "port": address, "options": {"poll_every_s": 1}}
+
+
+@contextlib.asynccontextmanager
+async def daemon(config: Path, expected_exit=0):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hallctl.cli.main", "run", str(config), stderr=asyncio.subprocess.PIPE
+    )
+    log = asyncio.create_task(process.stderr.read())
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        text = (await log).decode()
+        assert await process.wait() == expected_exit, text
+
+
+@contextlib.asynccontextmanager
+async def desk(broker):
+    session = Session(BrokerSettings(broker.host, broker.port, client_id="desk"))
+    await session.connect()
+    try:
+        yield session
+    finally:
+        await session.disconnect()
+
+
+async def terminals_at(session, wanted, seconds=30):
+    """Follow the hall until ``wanted(view)``; gives the view."""
+    reader = HallReader(session, CLOCK, TOPICS.site, TOPICS.controller)
+    await reader.subscribe()
+    async with asyncio.timeout(seconds):
+        async for _ in reader.follow():
+            view = reader.controllers.get(TOPICS)
+            if view is not None and wanted(view):
+                return view
+    raise AssertionError("unreachable")
+
+
+def statuses(view):
+    return {name: (one.status, one.reason) for name, one in view.terminals.items()}
+
+
+@pytest.fixture
+async def good_printer():
+    simulator = EscposSimulator()
+    async with on_tcp(simulator) as address:
+        simulator.address_url = address
+        yield simulator
+
+
+async def test_one_bad_terminal_and_absent_ports_leave_the_rest_running_and_say_why(broker, tmp_path, good_printer):
+    terminals = [
+        printer("good", good_printer.address_url),
+        {"id": "typo", "driver": "escpos", "port": "tcp://127.0.0.1:9", "options": {"paper_with": 58}},
+        {"id": "no-driver", "driver": "escposs", "port": "tcp://127.0.0.1:10"},
+        printer("refused", "tcp://127.0.0.1:11"),
+        printer("absent", "serial:///dev/serial/by-id/usb-nobody?baud=9600"),
+        {"id": "on-dead-bus", "driver": "ff68-pad", "bus": "bus-a", "address": 1},
+    ]
+    buses = [{"id": "bus-a", "port": "serial:///dev/serial/by-id/usb-no-bus?baud=9600"}]
+    config = write(tmp_path, broker, terminals, buses=buses)
+    async with daemon(config), desk(broker) as session:
+
+        def settled(view):
+            return len(view.terminals) == 6 and "starting" not in {t.status for t in view.terminals.values()}
+
+        view = await terminals_at(session, settled)
+        assert statuses(view) == {
+            "good": ("online", None),
+            "typo": ("quarantined", "config.invalid"),
+            "no-driver": ("quarantined", "config.invalid"),
+            "refused": ("offline", "port.refused"),
+            "absent": ("offline", "port.absent"),
+            "on-dead-bus": ("offline", "port.absent"),
+        }
+        assert "paper_width" in view.terminals["typo"].message + view.terminals["typo"].hint
+        assert "escpos" in view.terminals["no-driver"].message + view.terminals["no-driver"].hint
+        fields = {"number": "A001"}
+        request = {"printer": "good", "layout": "queue", "fields": fields}
+        reply = await send_command(session, TOPICS, "ticket.print", request, CLOCK)
+        assert (reply.state, reply.data["confirmed_by"]) == (ReplyState.SUCCEEDED, "gs_h")
+        request = {"printer": "refused", "layout": "queue", "fields": fields}
+        reply = await send_command(session, TOPICS, "ticket.print", request, CLOCK)
+        assert (reply.state, reply.code) == (ReplyState.FAILED, "port.refused")
+    assert [ticket.lines for ticket in good_printer.tickets] == [("A001",)]
+
+
+async def test_a_hall_that_started_without_its_broker_reports_when_it_comes(broker, tmp_path, good_printer):
+    broker.stop()
+    config = write(tmp_path, broker, [printer("good", good_printer.address_url)])
+    async with daemon(config):
+        async with asyncio.timeout(20):
+            while not good_printer.refused and not (tmp_path / "state" / "outbox.db").exists():
+                await asyncio.sleep(0.05)
+        broker.start()
+        async with desk(broker) as session:
+            view = await terminals_at(session, lambda view: statuses(view).get("good") == ("online", None), 45)
+            assert view.state.status == "online"
+
+
+async def test_two_commands_with_one_id_print_one_ticket_and_commands_are_checked(broker, tmp_path, good_printer):
+    config = write(tmp_path, broker, [printer("good", good_printer.address_url)])
+    async with daemon(config), desk(broker) as session:
+        await terminals_at(session, lambda view: statuses(view).get("good") == ("online", None))
+        for wrong, code in (
+            ({"printer": "nobody"}, "printer.unknown"),
+            ({"layout": "nothing"}, "layout.unknown"),
+            ({"printr": "good"}, "data.invalid"),
+            ({"fields": {}}, "fields.missing"),
+        ):
+            reply = await send_command(session, TOPICS, "ticket.print", wrong, CLOCK)
+            assert (reply.state, reply.code) == (ReplyState.REJECTED, code)
+        reply = await send_command(session, TOPICS, "no.such", {}, CLOCK)
+        assert (reply.state, reply.code) == (ReplyState.REJECTED, "command.unknown")
+        reply = await send_command(session, TOPICS, "ticket.print", {"fields": {"number": "坏\x07"}}, CLOCK)
+        assert (reply.state, reply.code) == (ReplyState.FAILED, "request.invalid")
+        good_printer.remove_paper()
+        reply = await send_command(session, TOPICS, "ticket.print", {"fields": {"number": "A1"}}, CLOCK)
+        assert (reply.state, reply.code) == (ReplyState.FAILED, "paper.end")
+    assert good_printer.tickets == []
+
+
+async def test_a_display_that_comes_back_shows_what_it_missed(broker, tmp_path):
+    board = OnbonSimulator()
+    async with on_tcp(board) as address, desk(broker) as session:
+        port = int(address.rsplit(":", 1)[1])
+        display = {"id": "bar-1", "driver": "onbon-bx", "port": address, "options": {"poll_every_s": 0.5}}
+        windows = [{"id": "w1", "label": "1", "display": "bar-1"}]
+        config = write(tmp_path, broker, [display], windows=windows)
+        running = contextlib.AsyncExitStack()
+        await running.enter_async_context(daemon(config))
+        await terminals_at(session, lambda view: statuses(view).get("bar-1") == ("online", None))
+        async with asyncio.timeout(10):
+            while "欢迎光临" not in board.shown.lines:
+                await asyncio.sleep(0.02)
+        del port
+        reply = await send_command(session, TOPICS, "number.call", {"window": "w1", "ticket": "A001"}, CLOCK)
+        assert reply.state is ReplyState.SUCCEEDED
+        assert board.shown.lines == ("请A001号到1号窗口",)
+        await running.aclose()
+
+
+async def test_a_document_that_can_not_be_used_exits_with_78_and_every_mistake(broker, tmp_path):
+    config = write(tmp_path, broker, [])
+    (tmp_path / "hall.yaml").write_text("terminals: []\nwindow: []\n")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hallctl.cli.main", "run", str(config), stderr=asyncio.subprocess.PIPE
+    )
+    _, text = await process.communicate()
+    assert process.returncode == 78
+    assert b"hall.yaml:2" in text
+    assert b"windows" in text
+
+
+async def test_a_killed_daemon_starts_a_new_boot_and_its_sequence_goes_on(broker, tmp_path, good_printer):
+    config = write(tmp_path, broker, [printer("good", good_printer.address_url)])
+    async with desk(broker) as session:
+        async with daemon(config, expected_exit=-9) as process:
+            view = await terminals_at(session, lambda view: statuses(view).get("good") == ("online", None))
+            assert view.state.boot == 1
+            process.kill()
+        async with daemon(config):
+            view = await terminals_at(session, lambda view: view.state.boot == 2 and view.state.last_seq >= 3)
+            assert view.state.status == "online"
