@@ -22,9 +22,11 @@ from hallctl.errors import CodecError, Fault, TerminalError, TransportError, Tra
 from hallctl.transport import Transport
 from hallctl_drivers.escpos import codec
 from hallctl_drivers.escpos.config import EscposOptions
-from hallctl_drivers.escpos.faults import PrinterStatus, from_auto_status, from_queued, from_real_time
+from hallctl_drivers.escpos.faults import PrinterStatus, from_auto_status, from_queued, from_real_time, report
 from hallctl_drivers.escpos.status import AutoStatus, Frame, Printed, Queued, RealTime, StatusDecoder
 
+PROBES = 3
+PAPER = 4  # the n of DLE EOT that asks for the paper
 _IDENT = string.ascii_letters + string.digits
 
 
@@ -40,6 +42,8 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
         self._answers: tuple[int, ...] = ()  # the n of DLE EOT n that this printer answers
         self._asb = False
         self._confirm: str | None = None  # None: not known yet
+        self._probes_failed = 0
+        self._fence_owed = False  # a fence of an earlier ticket may still be answered
 
     async def start(self, connection: Connection) -> None:
         """Reset the printer, and find out what it can say. Raises ``TransportTimeout`` when it says nothing at all."""
@@ -76,6 +80,8 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
         await self._refuse_when_faulty()
         if self._confirm is None:
             await self._find_confirmation()
+        if self._fence_owed:
+            await self._settle_fence()
         ident = "".join(secrets.choice(_IDENT) for _ in range(4)).encode()
         try:
             await self._send(codec.INIT + (codec.ASB_ON if self._asb else b"") + body)
@@ -115,10 +121,12 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
         ident = b"h0ok"
         if await self._answered(codec.ask_when_printed(ident), lambda frame: frame == Printed(ident)):
             self._confirm = "gs_h"
-        elif await self._answered(codec.INIT + codec.FENCE, lambda frame: isinstance(frame, Queued)):
+        elif await self._answered(codec.INIT + codec.FENCE, _is_queued):
             self._confirm = "fence"
         else:
-            self._confirm = "none"
+            # A busy printer may have been slow to answer: only one that stays silent confirms nothing.
+            self._probes_failed += 1
+            self._confirm = "none" if self._probes_failed >= PROBES else None
         await self._port().write(
             codec.INIT + (codec.ASB_ON if self._asb else b"")
         )  # clears what a clone mistook for text
@@ -141,7 +149,13 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
             frame = await self._ask(codec.real_time_status(n), _is_real_time)
             if isinstance(frame, RealTime):
                 answers[n] = frame.value
-        return from_real_time(answers)
+        status = from_real_time(answers)
+        if PAPER not in answers and self._asb:
+            automatic = await self._ask(codec.ASB_ON, lambda found: isinstance(found, AutoStatus))
+            status = (
+                status.with_paper_of(from_auto_status(automatic.data)) if isinstance(automatic, AutoStatus) else status
+            )
+        return status
 
     async def _send(self, data: bytes) -> None:
         """A printer that has stopped takes no more once its buffer and the network's are full."""
@@ -159,11 +173,27 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
             await self._ask(codec.ask_when_printed(ident), lambda frame: frame == Printed(ident), timeout_s, watch=True)
             return PrintOutcome(PrintState.PRINTED, "gs_h")
         if self._confirm == "fence":
-            await self._ask(codec.FENCE, lambda frame: isinstance(frame, Queued), timeout_s, watch=True)
+            self._fence_owed = True
+            await self._ask(codec.FENCE, _is_queued, timeout_s, watch=True)
+            self._fence_owed = False
             await self._refuse_when_faulty()
             return PrintOutcome(PrintState.PRINTED, "fence")
         await self._refuse_when_faulty()
         return PrintOutcome(PrintState.PRINTED)
+
+    async def _settle_fence(self) -> None:
+        """Make sure that no fence of an earlier ticket is answered in this one's place.
+
+        A fence carries no name. So one more is sent, and everything that answers is thrown away until the printer has
+        been silent for the reply time: fences are answered in order, and nothing is printed between these two. Raises
+        ``Fault`` when none is answered: the printer has not finished the earlier ticket.
+        """
+        if not await self._answered(codec.FENCE, _is_queued, self._options.confirm_timeout_s):
+            unsettled = report("printer.unsettled")
+            raise Fault(unsettled.code, unsettled.message, hint=unsettled.hint)
+        while await self._answered(b"", _is_queued):
+            pass
+        self._fence_owed = False
 
     async def _unknown(self, reason: str) -> PrintOutcome:
         """Say why, if the printer still answers."""
@@ -175,9 +205,9 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
             reason = f"{reason}; {exc.message}"
         return PrintOutcome(PrintState.UNKNOWN, reason=reason)
 
-    async def _answered(self, question: bytes, accept: Callable[[Frame], bool]) -> bool:
+    async def _answered(self, question: bytes, accept: Callable[[Frame], bool], timeout_s: float | None = None) -> bool:
         try:
-            await self._ask(question, accept)
+            await self._ask(question, accept, timeout_s)
         except TransportTimeout:
             return False
         return True
@@ -188,7 +218,8 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
         """Send and wait for the frame that ``accept`` takes. ``watch``: an error told meanwhile is raised."""
         wait_s = timeout_s or self._options.reply_timeout_s
         port = self._port()
-        await port.write(question)
+        if question:
+            await port.write(question)
         try:
             async with self._context.clock.timeout(wait_s):
                 return await self._next(accept, watch=watch)
@@ -210,6 +241,10 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
         """Whatever was said before a question does not answer it."""
         await self._port().drain_input()
         self._decoder.reset()
+
+
+def _is_queued(frame: Frame) -> bool:
+    return isinstance(frame, Queued)
 
 
 def _is_real_time(frame: Frame) -> bool:

@@ -1,7 +1,7 @@
 """From status bits to fault reports: the same codes whether a printer was asked or spoke by itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hallctl.model import FaultReport, Severity
 
@@ -12,6 +12,7 @@ FAULTS: Mapping[str, str] = {
     "cutter.error": "switch off, open the cover, free the cutter of paper, switch on",
     "printer.unrecoverable": "switch off and on; if it comes back, the printer needs repair",
     "printer.recoverable": "let the print head cool down, open and close the cover, then press the feed button",
+    "printer.unsettled": "look at the printer; switch it off and on if it stands still",
     "printer.offline": "is the feed button held, or the printer set off-line on its panel?",
 }
 _MESSAGES = {
@@ -21,13 +22,14 @@ _MESSAGES = {
     "cutter.error": "the cutter is stuck",
     "printer.unrecoverable": "the printer reports an error that it can't recover from",
     "printer.recoverable": "the printer reports an error that goes away by itself or with the feed button",
+    "printer.unsettled": "the printer has not finished the ticket before",
     "printer.offline": "the printer is off-line and does not say why",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class PrinterStatus:
-    """What the printer's bits say, in words. ``paper``: ok, near_end, end."""
+    """What the printer's bits say, in words. ``paper``: ok, near_end, end, unknown."""
 
     offline: bool = False
     cover_open: bool = False
@@ -36,11 +38,21 @@ class PrinterStatus:
     recoverable: bool = False
     cutter: bool = False
     unrecoverable: bool = False
+    paper_known: bool = True
 
     @property
     def paper(self) -> str:
         """The roll in one word."""
-        return "end" if self.paper_end else "near_end" if self.near_end else "ok"
+        if self.paper_end:
+            return "end"
+        if not self.paper_known:
+            return "unknown"
+        return "near_end" if self.near_end else "ok"
+
+    def with_paper_of(self, other: "PrinterStatus") -> "PrinterStatus":
+        """The same with what ``other`` knows of the roll."""
+        paper_end = self.paper_end or other.paper_end
+        return replace(self, near_end=other.near_end, paper_end=paper_end, paper_known=other.paper_known)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -81,6 +93,7 @@ def from_real_time(answers: Mapping[int, int]) -> PrinterStatus:
         recoverable=bool(error & 0x44),
         cutter=bool(error & 0x08),
         unrecoverable=bool(error & 0x20),
+        paper_known=4 in answers,
     )
 
 

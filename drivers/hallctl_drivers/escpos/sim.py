@@ -295,6 +295,9 @@ class EscposSimulator(WireSimulator):
             self._qr(body[1:2], body[2:])
 
     def _qr(self, function: bytes, data: bytes) -> None:
+        if function in (b"C", b"E", b"P") and not data:
+            self.refused.append(f"GS ( k function {function.decode()} without its value")
+            return
         match function:
             case b"C":
                 self._module = data[0]

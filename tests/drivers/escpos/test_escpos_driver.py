@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
+from hallctl_drivers.escpos.faults import from_auto_status, from_real_time
 from hallctl_drivers.escpos.sim import EscposSimulator
 
 from hallctl.clock import ManualClock, SystemClock
-from hallctl.driver import PrintState, on_tcp
+from hallctl.driver import PrintJob, PrintState, on_tcp
 from hallctl.errors import CodecError, Fault, LocalCodecError, TransportTimeout
 from hallctl.ticket import TextLine, Ticket
-from hallctl.transport import PortAddress, open_port
+from hallctl.transport import PortAddress, null_modem, open_port
 
 
 @pytest.fixture
@@ -178,3 +179,55 @@ async def test_a_plain_file_takes_tickets_without_confirmation(make_printer, job
     simulator = EscposSimulator()
     simulator.feed(path.read_bytes())
     assert len(simulator.tickets) == 1
+
+
+async def test_a_late_fence_of_the_last_ticket_does_not_confirm_the_next_one(make_printer):
+    """A clone: paper ends in ticket 1, whose fence is answered only while ticket 2 is still waiting."""
+    near, far = null_modem()
+    jobs = fences = 0
+    paper_end = False
+
+    async def device():
+        nonlocal jobs, fences, paper_end
+        while True:
+            data = await far.read()
+            answer = b""
+            for n in (1, 2, 3, 4):
+                if bytes((0x10, 4, n)) in data:
+                    answer += bytes((0x12 | (0x60 if n == 4 and paper_end else 0),))
+            jobs += b"\x1dV" in data
+            if b"\x1dV" in data and jobs == 1:
+                paper_end = True
+                answer += bytes((0x18, 0, 0x0C, 0x0F))
+            if b"\x1dr" in data:
+                fences += 1
+                answer += {1: b"", 2: b"\x00\x00"}.get(fences, b"")  # the owed answer and its own; nothing for ticket 2
+            if answer:
+                await far.write(answer)
+
+    task = asyncio.create_task(device())
+    printer = make_printer(confirm="fence", confirm_timeout_s=1, reply_timeout_s=0.2)
+    await printer.start(near)
+    ticket = Ticket((TextLine("A001"),))
+    assert (await printer.print_ticket(PrintJob("1", ticket))).state is PrintState.UNKNOWN
+    paper_end = False
+    assert (await printer.print_ticket(PrintJob("2", ticket))).state is PrintState.UNKNOWN
+    with pytest.raises(Fault) as caught:
+        await printer.print_ticket(PrintJob("3", ticket))
+    assert caught.value.code == "printer.unsettled"
+    assert jobs == 2
+    task.cancel()
+
+
+def test_paper_that_nobody_told_about_is_unknown_not_ok():
+    assert from_real_time({1: 0x12, 2: 0x12, 3: 0x12}).paper == "unknown"
+    assert from_real_time({1: 0x12, 2: 0x32}).paper == "end"
+    told = from_auto_status(bytes((0x10, 0, 0x03, 0x0F)))
+    assert from_real_time({1: 0x12}).with_paper_of(told).paper == "near_end"
+
+
+def test_the_simulator_refuses_a_qr_function_without_its_value():
+    simulator = EscposSimulator()
+    for function in (0x43, 0x45, 0x50):
+        simulator.feed(bytes((0x1D, 0x28, 0x6B, 2, 0, 0x31, function)))
+    assert len(simulator.refused) == 3
