@@ -51,7 +51,7 @@ async def _run(arguments: argparse.Namespace, folder: Path, out: Path | None) ->
             folder, broker_port=running.port, addresses=devices.addresses, model=arguments.model.absolute()
         )
         screen = Screen(centre, devices, running.name)
-        day = Day(centre, devices, _teller(screen, once=arguments.once))
+        day = Day(centre, devices, _teller(screen, once=arguments.once), pace_s=0.0 if arguments.once else 3.0)
         async with _shown(screen, once=arguments.once):
             exit_code = await _daemon_day(config, results, day)
             await asyncio.sleep(0.5)

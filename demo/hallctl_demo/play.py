@@ -25,6 +25,7 @@ class Day:
     latencies_ms: list[float] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     evidence: dict[str, bytes] = field(default_factory=dict)
+    pace_s: float = 0.0  # between scenes, for somebody who watches
     started: float = field(default_factory=time.monotonic)
 
     async def play(self) -> None:
@@ -46,6 +47,7 @@ class Day:
         name = scene.__name__.strip("_").replace("_", " ")
         try:
             await scene()
+            await asyncio.sleep(self.pace_s)
             self.checks.append((name, True, ""))
         except Exception as exc:  # noqa: BLE001  # whatever a scene dies of belongs in the summary
             self.checks.append((name, False, str(exc) or repr(exc)))

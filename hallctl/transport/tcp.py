@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 
 from hallctl.clock import Clock
@@ -88,9 +89,14 @@ async def open_tcp(address: PortAddress, clock: Clock) -> TcpTransport:
         ) from exc
     except OSError as exc:
         code, hint = _ADVICE.get(exc.errno or 0, ("port.unavailable", ""))
-        raise TransportUnavailable(f"{address}: {exc.strerror or exc}", code=code, hint=hint) from exc
+        raise TransportUnavailable(f"{address}: {_plain(exc)}", code=code, hint=hint) from exc
     _keep_alive(writer.get_extra_info("socket"))
     return TcpTransport(str(address), reader, writer)
+
+
+def _plain(exc: OSError) -> str:
+    """The system's own words: asyncio puts its own in their place."""
+    return os.strerror(exc.errno) if exc.errno else str(exc)
 
 
 def _keep_alive(sock: socket.socket) -> None:

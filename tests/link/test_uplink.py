@@ -34,19 +34,19 @@ CLOCK = SystemClock(trust_wall_clock=True)
 class Box:
     """A controller's link without a controller."""
 
-    def __init__(self, folder, broker, **lease) -> None:
+    def __init__(self, folder, broker, protocol="5") -> None:
         self.handled: list[Command] = []
         self.outbox = Outbox.open(folder / "outbox.db", TOPICS.site, TOPICS.controller, CLOCK)
         log = structlog.get_logger()
         self.intake = CommandIntake(self.outbox, CLOCK, self.handle, log)
-        settings = BrokerSettings(broker.host, broker.port, client_id=f"{TOPICS.site}-{TOPICS.controller}")
+        settings = BrokerSettings(broker.host, broker.port, client_id="hall-1-box-1", protocol=protocol)
         self.uplink = Uplink(
             settings,
             self.outbox,
             self.intake,
             clock=CLOCK,
             log=log,
-            lease=Lease(**lease) if lease else Lease(0.2, 2.0),
+            lease=Lease(0.2, 2.0),
             version="test",
         )
         self.gate = asyncio.Event()
@@ -267,6 +267,16 @@ async def test_a_command_that_was_running_when_the_box_died_is_unknown_and_not_d
             await desk.command("ticket.print", {})
             assert (await desk.reply()).state is ReplyState.UNKNOWN
             assert again.handled == []
+
+
+async def test_the_contract_also_holds_on_mqtt_3_1_1(broker, tmp_path):
+    async with Desk(broker) as desk:
+        async with Box(tmp_path, broker, protocol="3.1.1") as box:
+            await asyncio.gather(*(box.outbox.append(key(n)) for n in range(50)))
+            await desk.until(lambda d: len(numbers(d)) == 50)
+            await desk.command("number.call", {})
+            assert (await desk.reply()).state is ReplyState.SUCCEEDED
+        await desk.until(lambda d: d.bodies("/state")[-1]["reason"] == "stopped")
 
 
 async def test_terminal_states_are_retained_and_only_the_newest_counts(any_broker, tmp_path):
