@@ -45,7 +45,8 @@ class _Post:
     clip: str | None = None
     clip_task: asyncio.Task[None] | None = None
     heard: float = 0.0
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Effects wait here: what carries them out asks the camera, whose listener must never wait for itself.
+    effects: asyncio.Queue[list[Effect]] = field(default_factory=asyncio.Queue)
 
 
 class Attendance:
@@ -104,11 +105,17 @@ class Attendance:
             saved = await self._outbox.load_state(f"post:{post.window}")
             if saved is not None:
                 post.machine = PostMachine.from_dict(self._document.attendance, saved)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tick_for_ever(terminals))
+            for post in self._posts.values():
+                group.create_task(self._carry_out_for_ever(post))
+
+    async def _tick_for_ever(self, terminals: Mapping[str, TerminalSupervisor]) -> None:
         next_retention = self._clock.monotonic()
         while True:
             await self._clock.sleep(TICK_S)
             for post in self._posts.values():
-                await self._tick(post, terminals)
+                self._tick(post, terminals)
             if self._clock.monotonic() >= next_retention:
                 next_retention = self._clock.monotonic() + RETENTION_EVERY_S
                 await self._retain()
@@ -120,9 +127,9 @@ class Attendance:
             return
         now = self._clock.now()
         paused = window.state is WindowState.PAUSED
-        await self._apply(post, post.machine.pause("window", now) if paused else post.machine.resume(now))
+        post.effects.put_nowait(post.machine.pause("window", now) if paused else post.machine.resume(now))
 
-    async def _tick(self, post: _Post, terminals: Mapping[str, TerminalSupervisor]) -> None:
+    def _tick(self, post: _Post, terminals: Mapping[str, TerminalSupervisor]) -> None:
         now = self._clock.now()
         effects: list[Effect] = []
         camera = terminals.get(post.camera)
@@ -133,21 +140,21 @@ class Attendance:
         elif self._clock.monotonic() - post.heard > SILENT_S:
             effects += post.machine.observe(None, now, "camera.silent")  # silence is no empty post
         effects += post.machine.tick(now, on_duty(self._document.duty_hours, now))
-        await self._apply(post, effects)
+        post.effects.put_nowait(effects)
 
     async def _observed(self, seen: Observation) -> None:
         post = self._posts.get(seen.window)
         if post is not None:
             post.heard = self._clock.monotonic()
-            await self._apply(post, post.machine.observe(seen.score, seen.at, seen.reason))
+            post.effects.put_nowait(post.machine.observe(seen.score, seen.at, seen.reason))
 
-    async def _apply(self, post: _Post, effects: list[Effect]) -> None:
-        if not effects:
-            return
-        async with post.turn:
+    async def _carry_out_for_ever(self, post: _Post) -> None:
+        while True:
+            effects = await post.effects.get()
             for effect in effects:
                 await self._carry_out(post, effect)
-            await self._outbox.save_state(f"post:{post.window}", post.machine.to_dict())
+            if effects:
+                await self._outbox.save_state(f"post:{post.window}", post.machine.to_dict())
 
     async def _carry_out(self, post: _Post, effect: Effect) -> None:
         match effect:

@@ -74,9 +74,18 @@ class CommandIntake:
             self._log.warning("command failed unexpectedly", error=repr(error))
 
     async def _run(self, command: Command, publish: Publish) -> None:
-        reply = await self._special.get(command.name, self._default)(command)
-        await self._outbox.finish_command(reply)
-        await publish(reply)
+        reply = Reply(
+            command.id,
+            ReplyState.UNKNOWN,
+            "controller.interrupted",
+            "the controller did not finish the command",
+            "look at the terminal; send a new command only if nothing was done",
+        )
+        try:
+            reply = await self._special.get(command.name, self._default)(command)
+        finally:  # also when the handler failed or the daemon stops: a repeat must never act again
+            await self._outbox.finish_command(reply)
+            await publish(reply)
 
     async def _run_unlogged(self, command: Command, refusal: Reply | None, publish: Publish) -> None:
         await publish(refusal or await self._special.get(command.name, self._default)(command))

@@ -15,6 +15,7 @@ from hallctl.model import PostState
 
 MISSES_TO_LEAVE = 2
 SCORES_KEPT = 10
+FRESH_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class PostMachine:
         self._empty_raised = False
         self._blind_raised = False
         self._reason = ""
+        self._looked_at: datetime | None = None
+        self._pause_s = 0.0  # between the last two looks
 
     @property
     def state(self) -> PostState:
@@ -103,6 +106,9 @@ class PostMachine:
             return self._cannot_see(at, reason)
         effects = self._sees_again(at)
         self._scores.append(score)
+        if self._looked_at is not None:
+            self._pause_s = (at - self._looked_at).total_seconds()
+        self._looked_at = at
         if score >= self._min_score:
             return [*effects, *self._person(at)]
         return [*effects, *self._nobody(at)]
@@ -220,11 +226,18 @@ class PostMachine:
             return []
         if self._absent_since is None or self._present_since is not None or self._counts_since is None:
             return []
+        if not self._is_fresh(now):
+            return []  # what was seen a while ago is no proof that the post is empty now
         began = max(self._absent_since, self._counts_since)
         if (now - began).total_seconds() < self._rules.grace_s:
             return []
         self._empty_raised = True
         return [RaiseEmpty(self._absent_since, tuple(self._scores))]
+
+    def _is_fresh(self, now: datetime) -> bool:
+        if self._looked_at is None:
+            return False
+        return (now - self._looked_at).total_seconds() <= max(FRESH_S, 2.5 * self._pause_s)
 
     def _clear_empty(self, at: datetime) -> list[Effect]:
         if not self._empty_raised:

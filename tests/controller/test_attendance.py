@@ -1,0 +1,198 @@
+"""Posts end to end in the controller: effects are carried out beside the camera's listener, never within it."""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hallctl.camera.runner import Observation
+from hallctl.clock import ManualClock
+from hallctl.config import ControllerConfig, HallDocument
+from hallctl.controller.alerts import AlertBook
+from hallctl.controller.attendance import Attendance
+from hallctl.controller.evidence import EvidenceStore
+from hallctl.hall import Hall
+from hallctl.model import AlertKind, AlertState, Evidence, TerminalState, TerminalStatus, WindowState
+from hallctl.outbox import Outbox
+
+
+class FakeRunner:
+    """A camera whose answers come only when its listener is free: as with the real one."""
+
+    def __init__(self, folder: Path, clock: ManualClock) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.listening = asyncio.Lock()
+        self.clips: list[str] = []
+
+    def _file(self, name, kind):
+        path = self.folder / name
+        path.write_bytes(b"proof")
+        now = self.clock.now()
+        return Evidence(kind, str(path), 5, "ab", "x/y", (now, now))
+
+    async def start_clip(self, name, preroll_s, max_s):
+        self.clips.append(name)
+
+    async def finish_clip(self, name):
+        async with self.listening:
+            return self._file(f"{name}-clip.mp4", "clip")
+
+    async def snapshot(self, name, window):
+        async with self.listening:
+            return self._file(f"{name}-snapshot.jpg", "snapshot")
+
+
+class Terminal:
+    def __init__(self, clock):
+        self.state = TerminalState("camera-1", "camera", TerminalStatus.ONLINE, clock.now())
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = ManualClock()
+        zone = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9)]
+        self.document = HallDocument.model_validate(
+            {
+                "windows": [{"id": "w1", "label": "1", "post": {"camera": "camera-1", "zone": zone}}],
+                "attendance": {"grace_s": 10, "return_after_s": 2, "blind_after_s": 8},
+                "duty_hours": {"spans": [{"days": ["mon"], "start": "08:00", "end": "17:00"}]},
+            }
+        )
+        self.config = ControllerConfig.model_validate({"site": "s", "controller": "c", "state_dir": str(folder)})
+        self.outbox = Outbox.open(folder / "outbox.db", "s", "c", self.clock)
+        self.runner = FakeRunner(folder, self.clock)
+        self.terminal = Terminal(self.clock)
+        self.hall = Hall(self.document)
+        self.task = None
+
+    async def start(self):
+        self.alerts = AlertBook(await self.outbox.open_alerts(), self.commit, self.clock)
+        evidence = EvidenceStore(self.outbox.load_state, self.outbox.save_state)
+        self.attendance = Attendance(
+            self.config, self.document, alerts=self.alerts, evidence=evidence, outbox=self.outbox, clock=self.clock
+        )
+        self.attendance._runners["camera-1"] = self.runner
+        self.task = asyncio.create_task(self.attendance.run({"camera-1": self.terminal}))
+        await self.settle()
+
+    async def stop(self):
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+    async def commit(self, alert):
+        await self.outbox.append(alert)
+
+    async def settle(self):
+        """Let the outbox's own thread answer."""
+        for _ in range(5):
+            await self.clock.settle()
+            await self.outbox.sent()
+
+    async def see(self, score, seconds, reason=""):
+        for _ in range(seconds):
+            async with self.runner.listening:  # the listener hands observations over while it holds the camera
+                await self.attendance._observed(Observation("w1", self.clock.now(), score, reason))
+            await self.clock.advance(1.0)
+            await self.settle()
+
+    async def log(self):
+        return [(one.type, one.data.get("state")) for one in await self.outbox.read_range(1, 999)]
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    bench = Bench(tmp_path)
+    await bench.start()
+    yield bench
+    await bench.stop()
+    await bench.outbox.close()
+
+
+async def test_an_empty_post_raises_one_alert_with_snapshot_and_then_its_clip(bench):
+    await bench.see(0.9, 5)
+    await bench.see(0.0, 30)
+    (alert,) = bench.alerts.open
+    assert [item.kind for item in alert.evidence] == ["snapshot"]
+    await bench.see(0.9, 5)
+    assert bench.alerts.open == ()
+    kinds = [kind for kind, _ in await bench.log()]
+    assert kinds.count("post.left") == kinds.count("post.returned") == 1
+    states = [state for kind, state in await bench.log() if kind == "post.empty"]
+    assert states == [AlertState.RAISED, AlertState.CLEARED, AlertState.CLEARED]
+    last = (await bench.outbox.read_range(1, 999))[-1]
+    assert [item["kind"] for item in last.data["evidence"]] == ["snapshot", "clip"]
+    assert last.data["data"]["absent_s"] >= 29
+
+
+async def test_who_is_back_within_the_grace_raises_nothing_and_the_clip_is_thrown_away(bench):
+    await bench.see(0.9, 5)
+    await bench.see(0.0, 6)
+    await bench.see(0.9, 5)
+    assert bench.alerts.open == ()
+    assert [kind for kind, _ in await bench.log()] == ["post.left", "post.returned"]
+    assert bench.runner.clips
+    assert list(bench.folder.glob("*-clip.mp4")) == []
+
+
+async def test_a_blind_camera_is_an_alert_of_its_own_and_never_an_empty_post(bench):
+    await bench.see(0.9, 5)
+    await bench.see(None, 30, "dark")
+    (alert,) = bench.alerts.open
+    assert (alert.kind, alert.data["reason"]) == (AlertKind.CAMERA_BLIND, "dark")
+    await bench.see(0.9, 3)
+    assert bench.alerts.open == ()
+
+
+async def test_a_camera_that_is_offline_or_silent_is_blind_not_empty(bench):
+    await bench.see(0.9, 5)
+    await bench.see(0.0, 3)
+    bench.terminal.state = TerminalState(
+        "camera-1", "camera", TerminalStatus.OFFLINE, bench.clock.now(), reason="camera.unreachable"
+    )
+    await bench.clock.advance(40)
+    await bench.settle()
+    (alert,) = bench.alerts.open
+    assert (alert.kind, alert.data["reason"]) == (AlertKind.CAMERA_BLIND, "camera.unreachable")
+
+
+async def test_silence_of_an_online_camera_is_no_empty_post(bench):
+    await bench.see(0.9, 5)
+    await bench.see(0.0, 3)
+    await bench.clock.advance(60)
+    await bench.settle()
+    assert [alert.kind for alert in bench.alerts.open] == [AlertKind.CAMERA_BLIND]
+
+
+async def test_a_pause_and_the_end_of_duty_raise_nothing_and_end_an_alert(bench):
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 20)
+    assert len(bench.alerts.open) == 1
+    bench.hall.set_state("w1", WindowState.PAUSED, bench.clock.now())
+    await bench.attendance.window_changed(bench.hall.window("w1"))
+    await bench.settle()
+    assert bench.alerts.open == ()
+    await bench.see(0.0, 30)
+    assert bench.alerts.open == ()
+
+
+async def test_nobody_is_missed_outside_duty_hours(bench):
+    await bench.clock.advance(timedelta(hours=9).total_seconds(), rounds=1)
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 40)
+    assert bench.alerts.open == ()
+
+
+async def test_an_absence_survives_a_restart_without_a_second_alert(bench):
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 20)
+    await bench.stop()
+    await bench.start()
+    await bench.see(0.0, 30)
+    assert [kind for kind, _ in await bench.log()].count("post.empty") == 1
+    await bench.see(0.9, 5)
+    assert bench.alerts.open == ()
