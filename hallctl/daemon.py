@@ -37,6 +37,9 @@ def run(config_path: Path) -> int:
     clock = SystemClock(trust_wall_clock=config.trust_clock)
     try:
         controller = Controller.build(config, hall, clock)
+    except ConfigError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return EX_CONFIG
     except (OSError, OutboxError) as exc:
         print(f"error: the state directory {config.state_dir} can't be used: {exc}", file=sys.stderr)
         return EX_TEMPFAIL

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -69,6 +70,7 @@ class CameraRunner(TerminalDriver):
     async def start(self, connection: Connection) -> None:  # noqa: ARG002  # a camera has no port of ours
         """Start a child and wait for the stream. Raises ``TransportUnavailable`` with the child's own reason."""
         await self._kill()
+        _require_libraries()
         job = self._job()
         self._evidence_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._process = await asyncio.create_subprocess_exec(
@@ -214,6 +216,14 @@ class CameraRunner(TerminalDriver):
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+def _require_libraries() -> None:
+    missing = [name for name in ("av", "cv2", "numpy") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TransportUnavailable(
+            f"cameras need {', '.join(missing)}", code="camera.not_installed", hint="pip install 'hallctl[camera]'"
+        )
 
 
 def _evidence(kind: str, message: dict[str, Any]) -> Evidence:

@@ -10,6 +10,7 @@ from hallctl import __version__
 from hallctl.clock import Clock
 from hallctl.config import ControllerConfig, LoadedHall, resolve
 from hallctl.config.controller import Broker
+from hallctl.config.hall import Terminal as TerminalConfig
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.attendance import Attendance
 from hallctl.controller.desk import CommandHandler
@@ -19,13 +20,14 @@ from hallctl.controller.parts import build_buses, connect_to, supervise
 from hallctl.controller.printing import TicketDesk
 from hallctl.controller.signals import SignalDesk
 from hallctl.controller.watch import TerminalWatch, first_pass
-from hallctl.driver import Camera, Capability, Signal, TerminalContext, load_driver
+from hallctl.driver import Camera, Capability, Signal, TerminalContext, TerminalDriver, load_driver
+from hallctl.errors import DriverLoadError, HallctlError
 from hallctl.hall import Hall
 from hallctl.link import BrokerSettings, CommandIntake, Lease, Tls, Uplink
 from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox, Quota
 from hallctl.terminal.bus import Bus
-from hallctl.terminal.supervisor import TerminalSupervisor
+from hallctl.terminal.supervisor import Connect, TerminalSupervisor
 
 FIRST_PASS_LIMIT_S = 30.0
 DRAIN_S = 20.0
@@ -121,37 +123,57 @@ class Controller:
         }
         await self._commit(Event(EventType.CONTROLLER_STARTED, data))
         for terminal, problem in quarantined.items():
-            self._log.warning("terminal quarantined", terminal=terminal, why=str(problem))
-            self._publish(
-                TerminalState(
-                    terminal,
-                    "",
-                    TerminalStatus.QUARANTINED,
-                    self._clock.now(),
-                    reason="config.invalid",
-                    message=problem.message,
-                    hint=problem.hint,
-                )
-            )
+            self._quarantine(terminal, "", problem)
 
     def _build_terminals(
         self, buses: dict[str, Bus], watch: TerminalWatch, attendance: Attendance, signals: SignalDesk
     ) -> None:
         for config in self._document.terminals:
-            plugin = load_driver(config.driver)
-            context = TerminalContext(config.id, self._clock, self._log, self._listener(config.id, signals))
-            made = plugin.make(context, plugin.options.model_validate(config.options))
-            driver = attendance.add_camera(config.id, context, made) if isinstance(made, Camera) else made
-            self._capabilities[config.id] = plugin.capabilities
+            try:
+                driver, connect = self._make(config, buses, attendance, signals)
+            except HallctlError as exc:
+                self._quarantine(config.id, config.driver, exc)
+                continue
+            except Exception as exc:  # noqa: BLE001  # a vendor's ``make`` may raise anything; the hall must start
+                self._log.warning("driver can't be made", terminal=config.id, exc_info=True)
+                bug = DriverLoadError(repr(exc), hint="tell the driver's vendor; the log has the trace")
+                self._quarantine(config.id, config.driver, bug)
+                continue
             self._terminals[config.id] = supervise(
                 config,
                 driver,
-                connect_to(config, plugin, buses, self._clock),
+                connect,
                 clock=self._clock,
                 log=self._log,
                 on_state=watch.changed,
                 waiting_limit=self._config.limits.commands_waiting,
             )
+
+    def _make(
+        self, config: TerminalConfig, buses: dict[str, Bus], attendance: Attendance, signals: SignalDesk
+    ) -> tuple[TerminalDriver, Connect]:
+        plugin = load_driver(config.driver)
+        context = TerminalContext(config.id, self._clock, self._log, self._listener(config.id, signals))
+        made = plugin.make(context, plugin.options.model_validate(config.options))
+        driver = attendance.add_camera(config.id, context, made) if isinstance(made, Camera) else made
+        connect = connect_to(config, plugin, buses, self._clock)
+        self._capabilities[config.id] = plugin.capabilities
+        return driver, connect
+
+    def _quarantine(self, terminal: str, driver: str, why: HallctlError) -> None:
+        """A terminal that can't run has a state too; the others run."""
+        self._log.warning("terminal quarantined", terminal=terminal, why=str(why))
+        self._publish(
+            TerminalState(
+                terminal,
+                driver,
+                TerminalStatus.QUARANTINED,
+                self._clock.now(),
+                reason="driver.load" if isinstance(why, DriverLoadError) else "config.invalid",
+                message=why.message,
+                hint=why.hint,
+            )
+        )
 
     def _build_watch(self) -> TerminalWatch:
         return TerminalWatch(

@@ -98,6 +98,11 @@ async def test_one_bad_terminal_and_absent_ports_leave_the_rest_running_and_say_
         {"id": "no-driver", "driver": "escposs", "port": "tcp://127.0.0.1:10"},
         printer("refused", "tcp://127.0.0.1:11"),
         printer("absent", "serial:///dev/serial/by-id/usb-nobody?baud=9600"),
+        {
+            "id": "secretless",
+            "driver": "camera",
+            "options": {"url": "rtsp://127.0.0.1:9/x", "username": "a", "password": {"env": "NOT_SET_ANYWHERE"}},
+        },
         {"id": "on-dead-bus", "driver": "ff68-pad", "bus": "bus-a", "address": 1},
     ]
     buses = [{"id": "bus-a", "port": "serial:///dev/serial/by-id/usb-no-bus?baud=9600"}]
@@ -105,7 +110,7 @@ async def test_one_bad_terminal_and_absent_ports_leave_the_rest_running_and_say_
     async with daemon(config), desk(broker) as session:
 
         def settled(view):
-            return len(view.terminals) == 6 and "starting" not in {t.status for t in view.terminals.values()}
+            return len(view.terminals) == 7 and "starting" not in {t.status for t in view.terminals.values()}
 
         view = await terminals_at(session, settled)
         assert statuses(view) == {
@@ -114,6 +119,7 @@ async def test_one_bad_terminal_and_absent_ports_leave_the_rest_running_and_say_
             "no-driver": ("quarantined", "config.invalid"),
             "refused": ("offline", "port.refused"),
             "absent": ("offline", "port.absent"),
+            "secretless": ("quarantined", "config.invalid"),
             "on-dead-bus": ("offline", "port.absent"),
         }
         assert "paper_width" in view.terminals["typo"].message + view.terminals["typo"].hint
