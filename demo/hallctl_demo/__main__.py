@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -103,7 +103,7 @@ def _rss_mib(pid: int) -> float:
     return round(int(kib) / 1024, 1)
 
 
-def _teller(screen: Screen, *, once: bool):  # type: ignore[no-untyped-def]
+def _teller(screen: Screen, *, once: bool) -> Callable[[str], None]:
     if once:
         return lambda line: print(line, flush=True)
     return screen.say

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from hallctl.model import ReplyState
 from hallctl_demo.centre import Centre, Expected
@@ -123,18 +124,17 @@ class Day:
             lambda: self.centre.events("number.called", window=window, ticket=ticket), f"call of {ticket}"
         )
         await self._device(lambda: ticket in "".join(bar.shown.lines), f"{ticket} on the bar of {window}")
-        for board in boards:
-            await self._device(lambda board=board: ticket in "".join(board.shown.lines), f"{ticket} on a main board")  # type: ignore[misc]
+        await self._device(
+            lambda: all(ticket in "".join(board.shown.lines) for board in boards), f"{ticket} on the main boards"
+        )
 
     async def _keypad_pause(self) -> None:
         self.say("暂停 — the pause key closes window 2, and opens it again")
         bar = self.devices.bars["w2"]
         for state in ("paused", "welcome"):
             self.devices.keypads["w2"].press_key(KEYS["pause"])
-            await self.centre.until(
-                lambda state=state: self.centre.events("window.changed", window="w2", state=state, by="keypad"),  # type: ignore[misc]
-                f"window 2 {state}",
-            )
+            pressed = partial(self.centre.events, "window.changed", window="w2", state=state, by="keypad")
+            await self.centre.until(pressed, f"window 2 {state}")
             await asyncio.sleep(1.0)  # a person's pace: a second press at once would be the keypad's repeat
         _require(bool(bar.shown.lines), "the bar of window 2 shows something")
 

@@ -62,9 +62,10 @@ class Screen:
 
     def _displays(self) -> RenderableType:
         table = Table(expand=True, box=None, show_header=False)
-        bars = {f"窗口 {name[1:]}": bar for name, bar in self._devices.bars.items()}
-        for name, display in {**bars, **self._devices.boards}.items():
-            table.add_row(name, Text("  ".join(display.shown.lines), style="bold red"))
+        shown = {f"窗口 {name[1:]}": bar.shown.lines for name, bar in self._devices.bars.items()}
+        shown |= {name: board.shown.lines for name, board in self._devices.boards.items()}
+        for name, lines in shown.items():
+            table.add_row(name, Text("  ".join(lines), style="bold red"))
         return Panel(table, title="displays, as a citizen sees them")
 
 
