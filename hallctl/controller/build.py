@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -31,6 +32,7 @@ from hallctl.terminal.supervisor import Connect, TerminalSupervisor
 
 FIRST_PASS_LIMIT_S = 30.0
 DRAIN_S = 20.0
+TRIM_EVERY_S = 60.0
 MIB = 1 << 20
 
 
@@ -58,7 +60,7 @@ class Controller:
     def build(cls, config: ControllerConfig, hall: LoadedHall, clock: Clock) -> "Controller":
         """Open the outbox (which begins a boot) and prepare everything; no terminal is touched yet."""
         limits = config.limits
-        quota = Quota(ordinary=limits.outbox_mib * MIB, high=limits.outbox_high_mib * MIB)
+        quota = Quota(limits.outbox_mib * MIB, limits.outbox_high_mib * MIB, timedelta(days=limits.outbox_days))
         outbox = Outbox.open(config.state_dir / "outbox.db", config.site, config.controller, clock, quota)
         return cls(config, hall, outbox, clock)
 
@@ -241,9 +243,13 @@ class Controller:
             self._do_later(self._executor.restore(terminal))
 
     async def _tick(self) -> None:
+        next_trim = self._clock.monotonic()
         while True:
             await self._clock.sleep(1.0)
             await self._executor.carry_out(self._hall.overdue(self._clock.now()))
+            if self._clock.monotonic() >= next_trim:  # also while there is no broker: the disk is not endless
+                next_trim = self._clock.monotonic() + TRIM_EVERY_S
+                await self._outbox.trim()
 
     def _listener(self, terminal: str, signals: SignalDesk) -> Callable[[Signal], Coroutine[Any, Any, None]]:
         async def emit(signal: Signal, /) -> None:

@@ -9,7 +9,6 @@ import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from hallctl.clock import Clock
 from hallctl.driver.terminal import Logger
@@ -133,7 +132,7 @@ class Uplink:
 
     async def _connected_time(self) -> None:
         session = self._make_session(self._settings)
-        will = Will(self._topics.state, self._state("offline", "connection_lost", at=None))
+        will = Will(self._topics.state, self._state("offline", "connection_lost", will=True))
         try:
             present = await session.connect(will, session_expiry_s=SESSION_EXPIRY_S, clean=False)
             await session.publish(self._topics.state, self._state("online"), retain=True)
@@ -167,7 +166,6 @@ class Uplink:
         while True:
             await self._clock.sleep(self._lease.heartbeat_s)
             await session.publish(self._topics.state, self._state("online"), retain=True)
-            await self._outbox.trim()
 
     async def _publish_states(self, session: Session) -> None:
         self._mark_all_dirty()
@@ -271,14 +269,13 @@ class Uplink:
         self._dirty |= self._states.keys()
         self._changed.set()
 
-    def _state(self, status: str, reason: str = "", *, at: datetime | None = None) -> bytes:
-        dead = reason == "connection_lost"
+    def _state(self, status: str, reason: str = "", *, will: bool = False) -> bytes:
         return ControllerState.model_validate(
             {
                 "status": status,
                 "boot": self._outbox.identity.boot,
                 "since": self._since,
-                "at": at if dead else self._clock.now(),
+                "at": None if will else self._clock.now(),  # nobody knows when a will is said
                 "reason": reason,
                 "lease_s": self._lease.lease_s,
                 "last_seq": self._outbox.last_seq,
