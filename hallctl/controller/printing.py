@@ -5,6 +5,7 @@ is in the event, so that a person can look.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from zoneinfo import ZoneInfo
 
 from hallctl.clock import Clock
 from hallctl.config.hall import HallDocument, TicketLayout
@@ -30,6 +31,7 @@ class TicketDesk:
         commit: Callable[[Event], Awaitable[None]],
         clock: Clock,
     ) -> None:
+        self._zone = ZoneInfo(document.duty_hours.timezone)  # the hall's time, whatever the box is set to
         self._layouts = {layout.id: layout for layout in document.tickets}
         self._printers = printers
         self._commit = commit
@@ -70,7 +72,7 @@ class TicketDesk:
             raise RequestRefused("fields.missing", exc.message, hint=exc.hint) from exc
 
     def _fields(self, fields: Mapping[str, str]) -> dict[str, str]:
-        now = self._clock.now().astimezone()
+        now = self._clock.now().astimezone(self._zone)
         return {"date": now.strftime("%Y-%m-%d"), "time": now.strftime("%H:%M"), **fields}
 
     def _printer(self, name: str | None) -> tuple[str, TerminalSupervisor]:
