@@ -19,7 +19,7 @@ from hallctl.fleet.reader import HallReader
 from hallctl.fleet.request import send_command
 from hallctl.fleet.view import ControllerView
 from hallctl.link import BrokerSettings, Session, Topics
-from hallctl.link.session import Message
+from hallctl.link.broker import Message
 from hallctl.model import Reply
 from hallctl_demo.document import CONTROLLER, SITE
 

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from hallctl.clock import Clock
 from hallctl.fleet.feed import Arrived, EventFeed, Gap
 from hallctl.fleet.view import ControllerView
+from hallctl.link.broker import Message
 from hallctl.link.payloads import ControllerState, Envelope, TerminalPayload
-from hallctl.link.session import Message, Session
+from hallctl.link.session import Session
 from hallctl.link.topics import Place, Topics, filters, read_topic
 
 SETTLE_S = 0.5

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from hallctl.clock import Clock
 from hallctl.errors import LinkError
+from hallctl.link.broker import Message
 from hallctl.link.payloads import ControllerState, command_envelope, read_reply
-from hallctl.link.session import Message, Session
+from hallctl.link.session import Session
 from hallctl.link.topics import Topics
 from hallctl.model import Command, Reply
 

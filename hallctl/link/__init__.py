@@ -1,7 +1,8 @@
 """MQTT: topics and payloads (pure), session and uplink (IO)."""
 
+from hallctl.link.broker import BrokerSettings, Message, Tls, Will
 from hallctl.link.commands import CommandIntake
-from hallctl.link.session import BrokerSettings, Message, Session, Tls, Will
+from hallctl.link.session import Session
 from hallctl.link.topics import Topics, read_topic
 from hallctl.link.uplink import Lease, Uplink
 

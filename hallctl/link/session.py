@@ -7,9 +7,6 @@ What paho's callbacks learn is turned into results of awaited calls, and into ``
 import asyncio
 import contextlib
 import socket
-import ssl
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from paho.mqtt import client as mqtt
@@ -19,61 +16,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from hallctl.errors import LinkError
+from hallctl.link.broker import BrokerSettings, Message, Will
+from hallctl.link.reasons import connect_error, refused, tls_context
 
 CONNECT_TIMEOUT_S = 10.0
 RECEIVE_LIMIT = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Files for TLS; ``None``: the system's CAs, no client certificate."""
-
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerSettings:
-    """Where the broker is and how to speak to it."""
-
-    host: str
-    port: int = 1883
-    client_id: str = ""
-    protocol: str = "5"  # "5" or "3.1.1"
-    username: str | None = None
-    password: str | None = None
-    tls: Tls | None = None
-    keepalive_s: int = 30
-    max_in_flight: int = 20
-
-    @property
-    def is_v5(self) -> bool:
-        """Whether MQTT 5 is spoken."""
-        return self.protocol == "5"
-
-    def __repr__(self) -> str:
-        return f"BrokerSettings({self.host}:{self.port}, client_id={self.client_id!r}, MQTT {self.protocol})"
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    """What the broker says for us when we vanish; ``delay_s`` (MQTT 5) forgives a quick reconnect."""
-
-    topic: str
-    payload: bytes
-    delay_s: int = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message that arrived; ``acknowledge`` it when it is safe."""
-
-    topic: str
-    payload: bytes
-    retain: bool
-    qos: int
-    mid: int
 
 
 class Session:
@@ -193,7 +140,7 @@ class Session:
         client.username_pw_set(settings.username, settings.password)
         client.max_inflight_messages_set(settings.max_in_flight)
         if settings.tls is not None:
-            client.tls_set_context(_tls_context(settings.tls))
+            client.tls_set_context(tls_context(settings.tls))
         if will is not None:
             client.will_set(will.topic, will.payload, qos=1, retain=True, properties=self._will_properties(will))
         client.on_connect = self._on_connect
@@ -225,7 +172,7 @@ class Session:
         try:
             await asyncio.to_thread(client.connect, self._settings.host, self._settings.port, **arguments)
         except (OSError, ValueError) as exc:
-            raise _connect_error(self._where, exc) from exc
+            raise connect_error(self._where, exc) from exc
         self._misc = self._loop.create_task(self._tick(client))
 
     async def _tick(self, client: mqtt.Client) -> None:
@@ -268,7 +215,7 @@ class Session:
         if self._connected is None or self._connected.done():
             return
         if reason.is_failure:
-            self._connected.set_exception(_refused(self._where, str(reason)))
+            self._connected.set_exception(refused(self._where, str(reason)))
         else:
             self._connected.set_result(bool(flags.session_present))
 
@@ -349,43 +296,3 @@ class Session:
 
 def _properties(packet: int) -> Properties:
     return Properties(packet)  # type: ignore[no-untyped-call]  # paho's class is not annotated
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-        if tls.cert_file is not None:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-    except (OSError, ssl.SSLError) as exc:
-        raise LinkError(f"the TLS files can't be used: {exc}", hint="check ca_file, cert_file and key_file") from exc
-    return context
-
-
-def _connect_error(where: str, exc: Exception) -> LinkError:
-    match exc:
-        case ssl.SSLCertVerificationError():
-            return LinkError(
-                f"the broker {where} shows a certificate that is not trusted: {exc.verify_message}",
-                hint="check tls.ca_file, the broker's host name and this box's clock",
-            )
-        case ssl.SSLError():
-            return LinkError(
-                f"TLS with the broker {where} failed: {exc.reason}",
-                hint="check that the port is the TLS one, and the client certificate",
-            )
-        case socket.gaierror():
-            return LinkError(
-                f"the broker's name in {where} can't be resolved", hint="check broker.host, or write its IP address"
-            )
-        case ConnectionRefusedError():
-            return LinkError(
-                f"nothing listens at {where}", hint="start the broker, or check broker.host and broker.port"
-            )
-    return LinkError(f"the broker {where} can't be reached: {exc}", hint="check the network")
-
-
-def _refused(where: str, reason: str) -> LinkError:
-    return LinkError(
-        f"the broker {where} refuses us: {reason}",
-        hint="check broker.username and broker.password, and the broker's list of clients",
-    )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hallctl.clock import Clock
 from hallctl.driver.terminal import Logger
 from hallctl.errors import LinkError
+from hallctl.link.broker import BrokerSettings, Will
 from hallctl.link.commands import CommandIntake
 from hallctl.link.payloads import (
     MAX_REPLY_BYTES,
@@ -22,7 +23,7 @@ from hallctl.link.payloads import (
     reply_envelope,
     terminal_payload,
 )
-from hallctl.link.session import BrokerSettings, Session, Will
+from hallctl.link.session import Session
 from hallctl.link.topics import Topics, read_topic
 from hallctl.model import Alert, AlertState, Command, Reply, ReplyState, TerminalState
 from hallctl.outbox import EntryKind, Outbox, Stored
