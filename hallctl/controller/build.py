@@ -115,6 +115,8 @@ class Controller:
     async def _announce(self) -> None:
         """The first facts of a boot: its start, doubtful commands of the last one, terminals that can't run."""
         doubtful = await self._outbox.settle_doubtful()
+        if self._uplink is not None:
+            self._uplink.reply_later(doubtful)
         quarantined = dict(self._loaded.quarantined)
         data = {
             "boot": self._outbox.identity.boot,

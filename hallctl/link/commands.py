@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable
 from hallctl.clock import Clock
 from hallctl.driver.terminal import Logger
 from hallctl.errors import LinkError
-from hallctl.link.payloads import read_command
+from hallctl.link.payloads import command_id, read_command
 from hallctl.model import Command, Reply, ReplyState
 from hallctl.outbox import Outbox
 
 Handler = Callable[[Command], Awaitable[Reply]]
 Publish = Callable[[Reply], Awaitable[None]]
 
-WITHOUT_SIDE_EFFECT = frozenset({"evidence.fetch", "replay", "recorded", "rebirth", "alert.acknowledge"})
+WITHOUT_SIDE_EFFECT = frozenset({"evidence.fetch", "replay", "recorded", "rebirth"})
 
 
 class CommandIntake:
@@ -41,6 +41,9 @@ class CommandIntake:
             command = read_command(name, payload)
         except LinkError as exc:
             self._log.warning("command refused", command=name, message=exc.message)
+            if (known := command_id(payload)) is not None:
+                malformed = Reply(known, ReplyState.REJECTED, "command.malformed", exc.message, exc.hint)
+                self._start(publish(malformed))
             return
         refusal = self._refusal(command)
         if name in WITHOUT_SIDE_EFFECT:

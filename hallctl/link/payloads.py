@@ -4,6 +4,7 @@ Readers ignore unknown attributes, so that a newer box and an older desk underst
 a new root ``hall/v2``.
 """
 
+import json
 from datetime import datetime
 from typing import Any, Literal
 
@@ -106,10 +107,17 @@ class ReplyData(Payload):
 
 
 def terminal_payload(state: TerminalState, boot: int) -> TerminalPayload:
-    """A terminal's state as it is published."""
+    """A terminal's state as it is published; what a driver says of its device is cut where it is too long."""
+    info = (
+        dict(state.info) if _size(dict(state.info)) <= MAX_BYTES // 4 else {"cut_from_bytes": _size(dict(state.info))}
+    )
     faults = [
         FaultPayload(
-            code=fault.code, severity=fault.severity, message=fault.message, hint=fault.hint, since=fault.since
+            code=fault.code,
+            severity=fault.severity,
+            message=fault.message[:200],
+            hint=fault.hint[:200],
+            since=fault.since,
         )
         for fault in state.faults
     ]
@@ -120,10 +128,10 @@ def terminal_payload(state: TerminalState, boot: int) -> TerminalPayload:
         since=state.since,
         boot=boot,
         reason=state.reason,
-        message=state.message,
-        hint=state.hint,
-        faults=faults,
-        info=dict(state.info),
+        message=state.message[:500],
+        hint=state.hint[:500],
+        faults=faults[:8],
+        info=info,
         counters=dict(state.counters),
     )
 
@@ -135,10 +143,6 @@ def entry_envelope(entry: Stored, identity: Identity) -> Envelope:
     if entry.kind is EntryKind.ALERT:
         data["evidence"] = [_public(item) for item in entry.data.get("evidence", [])]  # type: ignore[attr-defined]  # a list in every alert body
     kind = f"{entry.kind.value}.{entry.type}"
-    size = len(dumps(data).encode())
-    if size > MAX_BYTES - ENVELOPE_BYTES:
-        # Never lost, never a message that the broker would refuse: the facts stay, long texts are cut.
-        data = {**{key: _cut(value) for key, value in data.items()}, "cut_from_bytes": size}
     return Envelope(
         id=f"{identity.controller}:{entry.boot}:{entry.seq}",
         source=topics.prefix,
@@ -147,7 +151,7 @@ def entry_envelope(entry: Stored, identity: Identity) -> Envelope:
         dataschema=f"{ROOT}/schema/{kind}",
         boot=entry.boot,
         seq=entry.seq,
-        data=data,
+        data=_fitting(data),
     )
 
 
@@ -175,6 +179,16 @@ def read_command(name: str, payload: bytes) -> Command:
     if data.expires.tzinfo is None:
         raise LinkError(f"command {name!r}: expires has no time zone", hint="write it as 2026-03-02T01:00:00Z")
     return Command(envelope.id, name, data.expires, data.arguments)
+
+
+def command_id(payload: bytes) -> str | None:
+    """The id of a command that can't be read otherwise; ``None`` when there is none that fits a topic."""
+    try:
+        found = json.loads(payload).get("id")
+    except (ValueError, AttributeError):
+        return None
+    usable = isinstance(found, str) and 0 < len(found) <= 100 and not set(found) & set("/+#\0")
+    return found if usable else None
 
 
 def reply_envelope(reply: Reply, identity: Identity, now: datetime) -> Envelope:
@@ -228,7 +242,7 @@ def alert_envelope(alert: Alert, identity: Identity, now: datetime) -> Envelope:
         time=now,
         dataschema=f"{ROOT}/schema/alert.{alert.kind}",
         boot=identity.boot,
-        data=body,
+        data=_fitting(body),
     )
 
 
@@ -242,6 +256,23 @@ def _evidence(item: Evidence) -> dict[str, Any]:
         "media_type": item.media_type,
         "covers": covers,
     }
+
+
+def _fitting(data: dict[str, Any]) -> dict[str, Any]:
+    """Data that fits a message: the facts stay, long texts are cut, then the last keys go. Nothing blocks the log."""
+    size, room = _size(data), MAX_BYTES - ENVELOPE_BYTES
+    if size <= room:
+        return data
+    cut: dict[str, Any] = {"cut_from_bytes": size}
+    for key, value in data.items():
+        short = {key: _cut(value)}
+        if _size(cut | short) <= room:
+            cut |= short
+    return cut
+
+
+def _size(data: object) -> int:
+    return len(dumps(data).encode())
 
 
 def _cut(value: object) -> object:

@@ -15,11 +15,11 @@ def fold_state(current: ControllerState | None, arrived: ControllerState) -> Con
     """What to believe of a controller: a death whose boot is not the current one is somebody's old will."""
     if current is None:
         return arrived
-    if arrived.boot < current.boot:
-        return current
-    if arrived.status == "offline" and arrived.boot != current.boot:
-        return current
-    return arrived
+    if arrived.status == "offline":
+        return arrived if arrived.boot == current.boot else current
+    # A birth of a lower boot is an old message, unless it is newer: then the box has a fresh disk.
+    older = arrived.boot < current.boot and (arrived.at is None or (current.at is not None and arrived.at < current.at))
+    return current if older else arrived
 
 
 def is_online(state: ControllerState | None, heard_at: datetime | None, now: datetime) -> bool:

@@ -7,6 +7,7 @@ What paho's callbacks learn is turned into results of awaited calls, and into ``
 import asyncio
 import contextlib
 import socket
+import ssl
 from typing import Any
 
 from paho.mqtt import client as mqtt
@@ -108,6 +109,11 @@ class Session:
         """Say good-bye (the will is not sent) and let go of the socket."""
         client = self._client
         if client is not None and self._lost is not None and not self._lost.done():
+            # Closing with unread answers would reset the connection, and the broker would send the will.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    while self._acks:  # noqa: ASYNC110  # the last PUBACKs, some milliseconds
+                        await asyncio.sleep(0.005)
             client.disconnect()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(2.0):
@@ -245,7 +251,7 @@ class Session:
         if self._loop is not None and sock.fileno() >= 0:
             # Small messages, each awaited: Nagle's algorithm with delayed ACKs would cost 40 ms a message.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._loop.add_reader(sock, client.loop_read)
+            self._loop.add_reader(sock, _read_all, client, sock)
 
     def _on_socket_close(self, _client: mqtt.Client, _user: Any, sock: Any) -> None:
         if self._loop is not None and sock.fileno() >= 0:
@@ -292,6 +298,13 @@ class Session:
         self._session_over()
         if self._connected is not None and self._connected.done() and not self._connected.cancelled():
             self._connected.exception()  # seen, so that asyncio does not complain about it
+
+
+def _read_all(client: mqtt.Client, sock: Any) -> None:
+    """What has arrived. TLS may hold further messages of one record that the event loop can't see."""
+    client.loop_read()
+    while sock.fileno() >= 0 and isinstance(sock, ssl.SSLSocket) and sock.pending():
+        client.loop_read()
 
 
 def _properties(packet: int) -> Properties:

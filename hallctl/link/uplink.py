@@ -32,7 +32,8 @@ from hallctl.tasks import first_to_fail
 SESSION_EXPIRY_S = 14 * 86400
 BATCH = 100
 REPLAY_BATCH = 20
-REPUBLISH_PER_S = 200.0
+REPUBLISH_PER_S, REPUBLISH_AT_ONCE = 200.0, 20
+REPLAY_JITTER_S = 1.0
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 30.0
 
 MakeSession = Callable[[BrokerSettings], Session]
@@ -79,6 +80,7 @@ class Uplink:
         self._since = clock.now()
         self._session: Session | None = None
         self._stopping = False
+        self._late_replies: list[Reply] = []
         self._states: dict[str, TerminalState] = {}
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
@@ -92,6 +94,10 @@ class Uplink:
         self._states[state.terminal] = state
         self._dirty.add(state.terminal)
         self._changed.set()
+
+    def reply_later(self, replies: list[Reply]) -> None:
+        """Publish replies after the next connect: what an earlier boot left in doubt."""
+        self._late_replies += replies
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -137,8 +143,8 @@ class Uplink:
         try:
             present = await session.connect(will, session_expiry_s=SESSION_EXPIRY_S, clean=False)
             await session.publish(self._topics.state, self._state("online"), retain=True)
-            if not present:
-                await session.subscribe(self._topics.command("+"))
+            # Also when the broker kept our session: it may have been made by a connect that never got this far.
+            await session.subscribe(self._topics.command("+"))
             self._session, self.connected, self.reason = session, True, ""
             self._log.info("broker connected", broker=self._settings.host, session_present=present)
             await self._work(session)
@@ -169,6 +175,9 @@ class Uplink:
             await session.publish(self._topics.state, self._state("online"), retain=True)
 
     async def _publish_states(self, session: Session) -> None:
+        while self._late_replies:
+            await self.publish_reply(self._late_replies[0])
+            del self._late_replies[0]
         self._mark_all_dirty()
         for alert in self._open_alerts():
             await self._publish_open_alert(session, alert)
@@ -176,8 +185,9 @@ class Uplink:
             await self._changed.wait()
             self._changed.clear()
             while self._dirty:
-                terminal = self._dirty.pop()
-                await self._publish_state(session, terminal)
+                many = len(self._dirty) > REPUBLISH_AT_ONCE
+                await self._publish_state(session, self._dirty.pop())
+                await self._clock.sleep(1 / REPUBLISH_PER_S if many else 0)
 
     async def _publish_state(self, session: Session, terminal: str) -> None:
         payload = terminal_payload(self._states[terminal], self._outbox.identity.boot)
@@ -189,8 +199,15 @@ class Uplink:
 
     async def _publish_open_alert(self, session: Session, alert: Alert) -> None:
         envelope = alert_envelope(alert, self._outbox.identity, self._clock.now())
-        await session.publish(self._topics.alert(alert.id), envelope.encode(), retain=True)
+        topic = self._topics.alert(alert.id)
+        if self._is_open(alert):
+            await session.publish(topic, envelope.encode(), retain=True)
+        if not self._is_open(alert):  # it was cleared meanwhile: leave no zombie behind
+            await session.publish(topic, b"", retain=True)
         await self._clock.sleep(1 / REPUBLISH_PER_S)
+
+    def _is_open(self, alert: Alert) -> bool:
+        return any(one.id == alert.id for one in self._open_alerts())
 
     async def _pump(self, session: Session) -> None:
         """Everything beyond the sent cursor, in order, at most ``max_in_flight`` without PUBACK; then what comes."""
@@ -223,6 +240,7 @@ class Uplink:
     async def _serve_replays(self, session: Session) -> None:
         while True:
             first, last = await self._replays.get()
+            await self._clock.sleep(random.uniform(0, REPLAY_JITTER_S))  # a thousand boxes may be asked at once
             while first <= last:
                 entries = await self._outbox.read_range(first, last, REPLAY_BATCH)
                 if not entries:
@@ -255,7 +273,7 @@ class Uplink:
         seq = command.data.get("seq")
         if not isinstance(seq, int) or not 0 <= seq <= self._outbox.last_seq:
             return Reply(command.id, ReplyState.REJECTED, "data.invalid", "recorded needs a number of this log: seq")
-        await self._outbox.mark_recorded(seq)
+        await self._outbox.mark_recorded(min(seq, await self._outbox.sent()))
         return Reply(command.id, ReplyState.SUCCEEDED)
 
     async def _rebirth(self, command: Command) -> Reply:

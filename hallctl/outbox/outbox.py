@@ -8,6 +8,7 @@ gathered and committed together, so that a busy hall costs few disk flushes.
 import asyncio
 import contextlib
 import functools
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,9 @@ from typing import Any, TypeVar
 from hallctl.clock import Clock
 from hallctl.errors import OutboxError
 from hallctl.model import Alert, Command, Identity, Reply
+from hallctl.outbox.records import dumps
 from hallctl.outbox.schema import Stored, connect
-from hallctl.outbox.store import Entry, Store
+from hallctl.outbox.store import Entry, Store, row_of
 
 T = TypeVar("T")
 MIB = 1 << 20
@@ -71,6 +73,10 @@ class Outbox:
 
     async def append(self, entry: Entry) -> Stored:
         """Commit an event or alert; returns once it is on disk under its number."""
+        try:
+            dumps(row_of(entry)[4])
+        except (TypeError, ValueError) as exc:  # here, so that it can't take others of its batch along
+            raise OutboxError(f"a {type(entry).__name__} can't be kept: {exc}") from exc
         future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._pending.append((entry, future))
         if self._committer is None or self._committer.done():
@@ -182,7 +188,10 @@ def _settle(future: "asyncio.Future[Stored]", exc: OutboxError) -> None:
 def _open_store(path: Path, floor: int) -> tuple[Store, int]:
     try:
         database = connect(str(path))
-        database.execute("PRAGMA quick_check(1)").fetchone()
+        found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            database.close()
+            raise sqlite3.DatabaseError(found)
         store = Store(database)
         return store, store.begin_boot(floor)
     except sqlite3.DatabaseError as exc:
@@ -209,7 +218,10 @@ def _read_floor(path: Path) -> int:
 
 def _write_floor(path: Path, boot: int) -> None:
     aside = path.with_suffix(".boot-new")
-    aside.write_text(f"{boot}\n", encoding="ascii")
+    with aside.open("w", encoding="ascii") as file:
+        file.write(f"{boot}\n")
+        file.flush()
+        os.fsync(file.fileno())
     aside.replace(path)
 
 

@@ -31,7 +31,7 @@ class Store:
 
     def append(self, entries: Sequence[Entry], now: datetime) -> list[Stored]:
         """Commit entries in one transaction under the next numbers; FULL when any of them is of high priority."""
-        rows = [_row(entry) for entry in entries]
+        rows = [row_of(entry) for entry in entries]
         self._synchronous("FULL" if any(row[3] for row in rows) else "NORMAL")
         stored = []
         with self._transaction():
@@ -66,8 +66,7 @@ class Store:
         oldest = (now - max_age).isoformat()
         with self._transaction():
             self._db.execute("DELETE FROM log WHERE seq <= ?", (recorded,))
-            self._db.execute("DELETE FROM log WHERE seq <= ? AND at < ?", (sent, oldest))
-            gaps = [*self._over_quota(0, quota), *self._over_quota(1, high_quota)]
+            gaps = [*self._too_old(sent, oldest), *self._over_quota(0, quota), *self._over_quota(1, high_quota)]
             week_ago = (now - timedelta(days=7)).isoformat()
             self._db.execute("DELETE FROM commands WHERE accepted_at < ? AND reply IS NOT NULL", (week_ago,))
             return [self._insert(now, EntryKind.EVENT, EventType.GAP, "", 0, gap) for gap in gaps]
@@ -132,6 +131,13 @@ class Store:
         else:
             self._db.execute("INSERT OR REPLACE INTO alerts VALUES (?,?)", (alert.id, dumps(alert_body(alert))))
 
+    def _too_old(self, sent: int, oldest: str) -> list[dict[str, Any]]:
+        """What was sent, was never recorded by anybody, and is too old to wait for it any longer."""
+        query = "SELECT min(seq), max(seq), count(*) FROM log WHERE seq <= ? AND at < ? AND type <> ?"
+        first, last, count = self._db.execute(query, (sent, oldest, EventType.GAP)).fetchone()
+        self._db.execute("DELETE FROM log WHERE seq <= ? AND at < ?", (sent, oldest))
+        return [{"from": first, "to": last, "count": count, "too_old": True}] if count else []
+
     def _over_quota(self, high: int, quota: int) -> list[dict[str, Any]]:
         gaps: list[dict[str, Any]] = []
         while True:
@@ -170,7 +176,8 @@ class _Transaction:
         self._db.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
-def _row(entry: Entry) -> tuple[EntryKind, str, str, int, dict[str, Any]]:
+def row_of(entry: Entry) -> tuple[EntryKind, str, str, int, dict[str, Any]]:
+    """Kind, type, subject, priority and data of an entry."""
     if isinstance(entry, Alert):
         return EntryKind.ALERT, entry.kind, entry.id, 1, alert_body(entry)
     return EntryKind.EVENT, entry.type, "", int(entry.priority is Priority.HIGH), dict(entry.data)

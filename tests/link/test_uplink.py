@@ -181,6 +181,15 @@ def test_an_old_will_does_not_kill_a_newer_boot():
     assert fold_state(None, old_will) is old_will
 
 
+def test_a_box_with_a_fresh_disk_is_believed_and_an_old_birth_is_not():
+    old = read_state(b'{"status":"online","boot":57,"at":"2026-03-02T01:00:00Z","lease_s":30}')
+    fresh = read_state(b'{"status":"online","boot":1,"at":"2026-03-02T02:00:00Z","lease_s":30}')
+    assert fold_state(old, fresh) is fresh
+    assert fold_state(fresh, old) is old  # a higher boot is always newer
+    late = read_state(b'{"status":"online","boot":3,"at":"2026-03-01T00:00:00Z","lease_s":30}')
+    assert fold_state(old, late) is old
+
+
 async def test_a_broker_that_is_down_at_start_and_killed_later_costs_no_event(broker, tmp_path):
     broker.stop()
     async with Box(tmp_path, broker) as box:
@@ -312,6 +321,66 @@ async def test_an_event_that_is_too_long_is_cut_not_lost(broker, tmp_path):
         (body,) = desk.bodies("/event/")
         assert body["data"]["printer"] == "p"
         assert body["data"]["cut_from_bytes"] > 8192
+
+
+async def test_what_is_too_large_for_a_message_never_blocks_the_log(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker) as box:
+        await box.outbox.append(Event(EventType.KEY_PRESSED, {f"key-{n}": "x" * 190 for n in range(90)}))
+        info = {f"key-{n}": "x" * 100 for n in range(200)}
+        state = TerminalState("printer-1", "escpos", TerminalStatus.ONLINE, CLOCK.now(), message="长" * 9000, info=info)
+        box.uplink.set_terminal_state(state)
+        await box.outbox.append(key(2))
+        await desk.until(lambda d: 2 in {body["data"].get("n") for body in d.bodies("/event/key.pressed")})
+        await desk.until(lambda d: d.bodies("/terminal/printer-1/"))
+        assert desk.bodies("/event/")[0]["data"]["key-0"] == "x" * 190
+        assert all(len(message.payload) <= 8192 for message in desk.messages)
+
+
+async def test_a_session_that_never_got_to_subscribe_does_not_leave_the_box_deaf(broker, tmp_path):
+    left_over = Session(BrokerSettings(broker.host, broker.port, client_id="hall-1-box-1"))
+    await left_over.connect(session_expiry_s=3600, clean=False)
+    await left_over.disconnect()
+    async with Desk(broker) as desk, Box(tmp_path, broker):
+        await desk.until(lambda d: d.bodies("/state"))
+        await desk.command("number.call", {})
+        assert (await desk.reply()).state is ReplyState.SUCCEEDED
+
+
+async def test_a_malformed_command_with_an_id_is_rejected_by_name(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker) as box:
+        await desk.until(lambda d: d.bodies("/state"))
+        await desk.session.publish(TOPICS.command("number.call"), b'{"id": "c-9", "data": {}}')
+        reply = await desk.reply("c-9")
+        assert (reply.state, reply.code) == (ReplyState.REJECTED, "command.malformed")
+        assert box.handled == []
+
+
+async def test_what_an_earlier_boot_left_in_doubt_is_answered_after_the_connect(broker, tmp_path):
+    async with Desk(broker) as desk:
+        box = Box(tmp_path, broker)
+        await box.outbox.begin_command(Command("c-7", "ticket.print", CLOCK.now(), {}))
+        await box.outbox.close()
+        again = Box(tmp_path, broker)
+        again.uplink.reply_later(await again.outbox.settle_doubtful())
+        async with again:
+            assert (await desk.reply("c-7")).state is ReplyState.UNKNOWN
+
+
+async def test_an_alert_that_is_cleared_while_it_is_published_again_leaves_no_zombie(broker, tmp_path):
+    alerts = [Alert(f"a-{n}", AlertKind.POST_EMPTY, f"w{n}", AlertState.RAISED, CLOCK.now()) for n in range(60)]
+    box = Box(tmp_path, broker)
+    box.uplink._open_alerts = lambda: tuple(alerts)
+    for alert in list(alerts):
+        await box.outbox.append(alert)
+    async with Desk(broker) as desk, box:
+        await desk.until(lambda d: d.bodies("/alert/a-5"))
+        cleared = alerts.pop().cleared(CLOCK.now())
+        await box.outbox.append(cleared)
+        await desk.until(lambda d: len({m.topic for m in d.messages if "/alert/" in m.topic}) == 60)
+        await desk.until(lambda d: any(m.topic.endswith("a-59") and not m.payload for m in d.messages))
+    async with Desk(broker) as late:
+        await late.until(lambda d: len(d.bodies("/alert/")) >= 59)
+        assert not [m for m in late.messages if m.topic.endswith("a-59")]
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])

@@ -243,3 +243,39 @@ async def test_chinese_survives_as_it_is(path, clock):
     assert stored.data == {"text": "请A001号到3号窗口㐀𠀀"}
     assert "请" in json.dumps(stored.data, ensure_ascii=False)
     await outbox.close()
+
+
+async def test_an_entry_that_can_not_be_kept_takes_no_other_along(path, clock):
+    outbox = opened(path, clock)
+    bad = Event(EventType.KEY_PRESSED, {"n": object()})
+    results = await asyncio.gather(
+        outbox.append(key(1)), outbox.append(bad), outbox.append(key(2)), return_exceptions=True
+    )
+    assert isinstance(results[1], OutboxError)
+    assert [results[0].seq, results[2].seq] == [1, 2]
+    await outbox.close()
+
+
+async def test_a_page_that_was_overwritten_is_noticed_at_the_start(path, clock):
+    outbox = opened(path, clock)
+    await asyncio.gather(*(outbox.append(key(n)) for n in range(800)))
+    await outbox.close()
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * 40_000)
+    outbox = opened(path, clock)
+    assert outbox.identity.boot == 2
+    assert path.with_name("outbox.db.corrupt-1").exists()
+    await outbox.append(key(1))
+    await outbox.close()
+
+
+async def test_what_is_too_old_to_wait_for_its_recorder_is_said_in_a_gap(path, clock):
+    outbox = opened(path, clock)
+    for n in range(3):
+        await outbox.append(key(n))
+    await outbox.mark_sent(3)
+    await clock.advance(timedelta(days=15).total_seconds(), rounds=1)
+    (gap,) = await outbox.trim()
+    assert (gap.data["from"], gap.data["to"], gap.data["count"]) == (1, 3, 3)
+    await outbox.close()
