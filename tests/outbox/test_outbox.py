@@ -96,7 +96,8 @@ async def test_age_trims_only_what_was_sent(path, clock):
     await outbox.mark_sent(1)
     await clock.advance(timedelta(days=15).total_seconds(), rounds=1)
     await outbox.trim()
-    assert [one.seq for one in await outbox.read_range(1, 9)] == [2]
+    kept = [(one.seq, one.type) for one in await outbox.read_range(1, 9)]
+    assert kept == [(2, EventType.KEY_PRESSED), (3, EventType.GAP)]
     await outbox.close()
 
 
