@@ -77,7 +77,7 @@ class Worker:
         self._choose_mode(packet, now)
         due = now >= self._next_check - self._job.check_every_s * (1 - EARLY)
         if self._decode_all:
-            pictures = packet.decode()
+            pictures = self._decode(packet)
             if pictures and packet.is_keyframe and now >= self._next_key:
                 self._next_key = now + KEY_EVERY_S
                 self._sight.note_key_frame(pictures[-1].to_ndarray(format="bgr24"), now)
@@ -97,11 +97,18 @@ class Worker:
         self._last_key = now
 
     def _look_at_key_frame(self, packet: Any, now: float) -> None:
-        pictures = packet.decode() or self._stream.codec_context.decode(None)
+        pictures = self._decode(packet) or self._decode(None)
         self._stream.codec_context.flush_buffers()
         if pictures:
             self._sight.note_key_frame(pictures[-1].to_ndarray(format="bgr24"), now)
             self._look(pictures[-1], now)
+
+    def _decode(self, packet: Any) -> list[Any]:
+        """The pictures in a packet; a damaged one has none. Damage that lasts is silence, and silence is blindness."""
+        try:
+            return list(self._stream.codec_context.decode(packet))
+        except av.InvalidDataError:
+            return []
 
     def _look(self, frame: Any, now: float) -> None:
         self._next_check = now + self._job.check_every_s
