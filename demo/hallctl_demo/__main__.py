@@ -5,10 +5,11 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
 from rich.console import Console
@@ -35,7 +36,19 @@ def main() -> int:
     arguments = parser.parse_args()
     out = arguments.out or (Path("demo-out") if arguments.once else None)
     with tempfile.TemporaryDirectory(prefix="hallctl-demo-") as folder:
-        return asyncio.run(_run(arguments, Path(folder), out))
+        try:
+            return asyncio.run(_until_told(_run(arguments, Path(folder), out)))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            print("stopped; broker, daemon and devices are down", file=sys.stderr)
+            return 130
+
+
+async def _until_told(play: Coroutine[None, None, int]) -> int:
+    """Stop everything that was started also when the terminal is closed or somebody kills the demo."""
+    task = asyncio.ensure_future(play)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 async def _run(arguments: argparse.Namespace, folder: Path, out: Path | None) -> int:
