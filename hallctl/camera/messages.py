@@ -15,7 +15,6 @@ class Job:
     options: dict[str, str]
     remux: bool
     check_every_s: float
-    min_score: float
     model: str
     published_model: bool
     evidence_dir: str

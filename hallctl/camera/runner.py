@@ -140,7 +140,6 @@ class CameraRunner(TerminalDriver):
             options={key: str(value) for key, value in self._spec.options.items()},
             remux=self._spec.remux,
             check_every_s=self._spec.check_every_s,
-            min_score=self._spec.min_score,
             model=str(model),
             published_model=self._spec.model is None,
             evidence_dir=str(self._evidence_dir),

@@ -44,6 +44,7 @@ class _Post:
     machine: PostMachine
     clip: str | None = None
     clip_task: asyncio.Task[None] | None = None
+    min_score: float = 0.3
     heard: float = 0.0
     # Effects wait here: what carries them out asks the camera, whose listener must never wait for itself.
     effects: asyncio.Queue[list[Effect]] = field(default_factory=asyncio.Queue)
@@ -82,6 +83,10 @@ class Attendance:
     def add_camera(self, camera: str, context: TerminalContext, made: Camera) -> CameraRunner:
         """A camera as something that a supervisor can run."""
         spec = made.capture()
+        for post in self._posts.values():
+            if post.camera == camera:
+                post.min_score = spec.min_score
+                post.machine = PostMachine(self._document.attendance, spec.min_score)
         zones = {
             window.id: window.post.zone
             for window in self._document.windows
@@ -104,7 +109,7 @@ class Attendance:
         for post in self._posts.values():
             saved = await self._outbox.load_state(f"post:{post.window}")
             if saved is not None:
-                post.machine = PostMachine.from_dict(self._document.attendance, saved)
+                post.machine = PostMachine.from_dict(self._document.attendance, saved, post.min_score)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick_for_ever(terminals))
             for post in self._posts.values():

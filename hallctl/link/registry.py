@@ -29,15 +29,6 @@ def is_online(state: ControllerState | None, heard_at: datetime | None, now: dat
     return now - heard_at < timedelta(seconds=state.lease_s)
 
 
-def effective_status(controller_online: bool, terminal: TerminalPayload, boot: int | None) -> tuple[str, str]:
-    """A terminal's state is the AND of its controller's and its own: status and reason."""
-    if not controller_online:
-        return "offline", "controller.offline"
-    if boot is not None and terminal.boot != boot:
-        return "offline", "not_reported_since_boot"
-    return terminal.status, terminal.reason or ""
-
-
 def read_state(payload: bytes) -> ControllerState:
     """A controller's state as it arrived. Raises ``LinkError``."""
     return _read(ControllerState, payload)

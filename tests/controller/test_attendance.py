@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 
 from hallctl.camera.runner import Observation
 from hallctl.clock import ManualClock
@@ -13,6 +14,7 @@ from hallctl.config import ControllerConfig, HallDocument
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.attendance import Attendance
 from hallctl.controller.evidence import EvidenceStore
+from hallctl.driver import Camera, CaptureSpec, TerminalContext
 from hallctl.hall import Hall
 from hallctl.model import AlertKind, AlertState, Evidence, TerminalState, TerminalStatus, WindowState
 from hallctl.outbox import Outbox
@@ -45,6 +47,13 @@ class FakeRunner:
             return self._file(f"{name}-snapshot.jpg", "snapshot")
 
 
+class FakeCamera(Camera):
+    """A camera whose operator asks for more certainty than the default."""
+
+    def capture(self):
+        return CaptureSpec(url="rtsp://x", shown_url="rtsp://x", min_score=0.6)
+
+
 class Terminal:
     def __init__(self, clock):
         self.state = TerminalState("camera-1", "camera", TerminalStatus.ONLINE, clock.now())
@@ -75,6 +84,8 @@ class Bench:
         self.attendance = Attendance(
             self.config, self.document, alerts=self.alerts, evidence=evidence, outbox=self.outbox, clock=self.clock
         )
+        context = TerminalContext("camera-1", self.clock, structlog.get_logger(), self.commit)
+        self.attendance.add_camera("camera-1", context, FakeCamera())
         self.attendance._runners["camera-1"] = self.runner
         self.task = asyncio.create_task(self.attendance.run({"camera-1": self.terminal}))
         await self.settle()
@@ -196,3 +207,13 @@ async def test_an_absence_survives_a_restart_without_a_second_alert(bench):
     assert [kind for kind, _ in await bench.log()].count("post.empty") == 1
     await bench.see(0.9, 5)
     assert bench.alerts.open == ()
+
+
+async def test_the_cameras_own_score_decides_what_a_person_is_also_after_a_restart(bench):
+    await bench.see(0.9, 3)
+    await bench.see(0.5, 6)  # above the default of 0.3, below this camera's 0.6
+    assert [kind for kind, _ in await bench.log()] == ["post.left"]
+    await bench.stop()
+    await bench.start()
+    await bench.see(0.5, 15)
+    assert [alert.kind for alert in bench.alerts.open] == [AlertKind.POST_EMPTY]
