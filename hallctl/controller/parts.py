@@ -1,7 +1,7 @@
 """From the hall document to supervised terminals: one supervisor each, one owner a bus."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 from hallctl.clock import Clock
@@ -11,7 +11,7 @@ from hallctl.driver import Attachment, BusLine, Connection, DriverPlugin, Termin
 from hallctl.driver.terminal import Logger
 from hallctl.terminal.bus import Bus
 from hallctl.terminal.supervisor import Connect, OnState, TerminalSupervisor
-from hallctl.transport import PortAddress, open_port
+from hallctl.transport import PortAddress, is_plugged, open_port
 
 
 def build_buses(document: HallDocument, clock: Clock, log: Logger) -> dict[str, Bus]:
@@ -51,7 +51,16 @@ def supervise(
         log=log,
         on_state=on_state,
         waiting_limit=waiting_limit,
+        plugged=_looker(terminal),
     )
+
+
+def _looker(terminal: TerminalConfig) -> Callable[[], bool | None]:
+    """How to look whether the terminal's own port is there."""
+    if not terminal.port:
+        return lambda: None
+    address = PortAddress.parse(terminal.port)
+    return lambda: is_plugged(address)
 
 
 @contextlib.asynccontextmanager

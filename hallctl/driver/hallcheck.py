@@ -20,6 +20,7 @@ from hallctl.driver.plugin import Attachment, DriverPlugin
 from hallctl.errors import ConfigError, DriverLoadError
 from hallctl.transport import PortAddress
 from hallctl.transport.serial_settings import SerialSettings
+from hallctl.transport.usb_names import UsbName
 
 _ROLE_CAPABILITIES: Mapping[str, Capability] = {
     **{role: Capability(role) for role in ROLES},
@@ -98,6 +99,8 @@ def _port_mistakes(hall: LoadedHall, port: str, loc: Loc, owners: dict[str, Loc]
         address = PortAddress.parse(port)
         if address.scheme == "serial":
             SerialSettings.from_address(address)
+        elif address.scheme in ("usb", "usblp"):
+            UsbName.from_address(address)
         elif address.options:
             name = address.options[0][0]
             raise ConfigError(f"{address}: a {address.scheme} port has no option {name!r}", hint="remove the '?...'")

@@ -35,6 +35,7 @@ OnState = Callable[[TerminalState, TerminalState], Awaitable[None]]
 START_TIMEOUT_S = 20.0
 POLL_TIMEOUT_S = 20.0
 STABLE_AFTER_S = 30.0
+PLUG_LOOK_S = 0.5  # between two looks for a device that is unplugged
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class TerminalSupervisor:
         on_state: OnState,
         waiting_limit: int = 16,
         back_off: BackOff | None = None,
+        plugged: Callable[[], bool | None] = lambda: None,
     ) -> None:
         self.driver = driver
         self.state = TerminalState(terminal, driver_name, TerminalStatus.STARTING, since=clock.now())
@@ -76,6 +78,7 @@ class TerminalSupervisor:
         self._waiting = 0
         self._limit = waiting_limit
         self._back_off = back_off or BackOff()
+        self._plugged = plugged
         self._broken: asyncio.Future[None] | None = None
         self.first_pass = asyncio.Event()
 
@@ -93,7 +96,20 @@ class TerminalSupervisor:
                 await self._offline("driver.bug", repr(exc), "tell the driver's vendor; the log has the trace")
             stable = self._clock.monotonic() - started >= STABLE_AFTER_S
             failures = 1 if stable else failures + 1
-            await self._clock.sleep(self._back_off.wait_s(failures))
+            if await self._rest(self._back_off.wait_s(failures)):
+                failures = 0
+
+    async def _rest(self, seconds: float) -> bool:
+        """Back off; a device that is plugged in meanwhile ends the wait at once (then: True)."""
+        absent = self._plugged() is False
+        while absent and seconds > 0:
+            step = min(PLUG_LOOK_S, seconds)
+            await self._clock.sleep(step)
+            seconds -= step
+            if self._plugged():
+                return True
+        await self._clock.sleep(seconds)
+        return False
 
     async def act(self, action: Callable[[Any], Awaitable[T]], *, timeout_s: float = 15.0) -> T:
         """Run ``action(driver)`` in its turn.

@@ -1,7 +1,7 @@
-"""Moves bytes: serial, TCP, file, memory; one file a transport, all under ``Transport``."""
+"""Moves bytes: serial, USB, TCP, file, memory; one file a transport, all under ``Transport``."""
 
 from hallctl.transport.base import PortAddress, Transport
 from hallctl.transport.memory import MemoryTransport, null_modem
-from hallctl.transport.opening import open_port
+from hallctl.transport.opening import is_plugged, open_port
 
-__all__ = ["MemoryTransport", "PortAddress", "Transport", "null_modem", "open_port"]
+__all__ = ["MemoryTransport", "PortAddress", "Transport", "is_plugged", "null_modem", "open_port"]

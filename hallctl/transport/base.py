@@ -1,21 +1,27 @@
 """The one small interface that moves bytes, and the address of a port."""
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from hallctl.errors import ConfigError
 
-SCHEMES = ("tcp", "serial", "file")
+SCHEMES = ("tcp", "serial", "file", "usb", "usblp")
+_USB = ("usb", "usblp")
+_USB_HOST = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}\Z")
+_HINT = "write tcp://HOST:PORT, serial:///dev/...?baud=9600, file:///dev/usb/lp0 or usb://VENDOR:PRODUCT?serial=NUMBER"
 
 
 @dataclass(frozen=True, slots=True)
 class PortAddress:
     """Where a terminal or bus is plugged in, parsed from the URL that stands in hall.yaml.
 
-    ``tcp://192.168.1.21:9100``, ``serial:///dev/serial/by-id/usb-...?baud=9600&parity=none``,
-    ``file:///dev/usb/lp0``. ``options`` are the query's pairs, not yet interpreted.
+    ``tcp://192.168.1.21:9100``, ``serial:///dev/serial/by-id/usb-...?baud=9600&parity=none``, ``file:///dev/usb/lp0``,
+    ``usb://04b8:0e15?serial=X1`` (through libusb), ``usblp://04b8:0e15?socket=1-1.4`` (through the kernel's driver).
+    ``host`` of a USB port is ``vendor:product`` in small hexadecimal digits. ``options`` are the query's pairs, not
+    yet interpreted.
     """
 
     scheme: str
@@ -27,29 +33,38 @@ class PortAddress:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a URL; raises ``ConfigError`` that says what a port looks like."""
-        hint = "write tcp://HOST:PORT, serial:///dev/...?baud=9600 or file:///dev/usb/lp0"
         try:
             parts = urlsplit(text)
+            options = tuple(parse_qsl(parts.query, keep_blank_values=True))
+            if parts.scheme in _USB:
+                return cls(parts.scheme, host=_usb_host(parts), options=options)
             number = parts.port or 0
         except ValueError as exc:
-            raise ConfigError(f"{text!r} is not a port: {exc}", hint=hint) from exc
+            raise ConfigError(f"{text!r} is not a port: {exc}", hint=_HINT) from exc
         if parts.scheme not in SCHEMES:
-            raise ConfigError(f"{text!r} is not a port: unknown scheme {parts.scheme!r}", hint=hint)
-        if parts.scheme == "tcp" and not (parts.hostname and number):
-            raise ConfigError(f"{text!r} is not a port: host or port number is missing", hint=hint)
-        if parts.scheme != "tcp" and not parts.path.startswith("/"):
-            raise ConfigError(f"{text!r} is not a port: the device's absolute path is missing", hint=hint)
-        return cls(
-            scheme=parts.scheme,
-            host=parts.hostname or "",
-            port=number,
-            path=parts.path if parts.scheme != "tcp" else "",
-            options=tuple(parse_qsl(parts.query, keep_blank_values=True)),
-        )
+            raise ConfigError(f"{text!r} is not a port: unknown scheme {parts.scheme!r}", hint=_HINT)
+        if parts.scheme == "tcp":
+            if not (parts.hostname and number):
+                raise ConfigError(f"{text!r} is not a port: host or port number is missing", hint=_HINT)
+            return cls("tcp", host=parts.hostname, port=number, options=options)
+        if not parts.path.startswith("/"):
+            raise ConfigError(f"{text!r} is not a port: the device's absolute path is missing", hint=_HINT)
+        return cls(parts.scheme, host=parts.hostname or "", path=parts.path, options=options)
 
     def __str__(self) -> str:
-        where = f"{self.host}:{self.port}" if self.scheme == "tcp" else self.path
-        return f"{self.scheme}://{where}"
+        match self.scheme:
+            case "tcp":
+                return f"tcp://{self.host}:{self.port}"
+            case "usb" | "usblp":  # two printers of one kind differ in their options only
+                return f"{self.scheme}://{self.host}" + (f"?{urlencode(self.options)}" if self.options else "")
+        return f"{self.scheme}://{self.path}"
+
+
+def _usb_host(parts: SplitResult) -> str:
+    host = parts.netloc.lower()
+    if not _USB_HOST.match(host) or parts.path not in ("", "/"):
+        raise ValueError("a USB device is written VENDOR:PRODUCT, four hexadecimal digits each, as `lsusb` shows them")
+    return host
 
 
 class Transport(ABC):

@@ -16,6 +16,7 @@ from hallctl.clock import Clock, SystemClock
 from hallctl.errors import ConfigError, TransportLost, TransportUnavailable
 from hallctl.transport.base import PortAddress, Transport
 from hallctl.transport.device import lock, unavailable
+from hallctl.transport.usb_names import find_lp
 
 _EMPTY_READ_PAUSE_S = 0.1  # usblp answers b"" to an empty USB packet, and some printers send those all day
 
@@ -154,6 +155,14 @@ async def open_file(address: PortAddress, clock: Clock | None = None) -> FileTra
     return FileTransport(
         str(address), descriptor, watched=watched, readable=readable and watched, clock=clock or SystemClock()
     )
+
+
+async def open_usblp(address: PortAddress, clock: Clock | None = None) -> FileTransport:
+    """Open the kernel's node of the USB printer with this name, whatever number it has today.
+
+    Raises what ``open_file`` raises, and ``port.ambiguous`` where several printers fit.
+    """
+    return await open_file(PortAddress("file", path=str(find_lp(address))), clock)
 
 
 def _open(address: PortAddress) -> tuple[int, bool]:

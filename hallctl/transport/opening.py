@@ -1,5 +1,7 @@
 """From a port's address to an open transport."""
 
+from pathlib import Path
+
 from hallctl.clock import Clock
 from hallctl.errors import TransportUnavailable
 from hallctl.transport.base import PortAddress, Transport
@@ -18,5 +20,25 @@ async def open_port(address: PortAddress, clock: Clock) -> Transport:
         case "file":
             from hallctl.transport.file import open_file  # noqa: PLC0415
 
-            return await open_file(address)
+            return await open_file(address, clock)
+        case "usb":
+            from hallctl.transport.usb import open_usb  # noqa: PLC0415
+
+            return await open_usb(address, clock)
+        case "usblp":
+            from hallctl.transport.file import open_usblp  # noqa: PLC0415
+
+            return await open_usblp(address, clock)
     raise TransportUnavailable(f"{address}: no transport for {address.scheme!r}")
+
+
+def is_plugged(address: PortAddress) -> bool | None:
+    """Whether the device's node is there now; ``None`` where only trying tells (TCP). Quick, and never raises."""
+    match address.scheme:
+        case "serial" | "file":
+            return Path(address.path).exists()
+        case "usb" | "usblp":
+            from hallctl.transport.usb_names import is_usb_plugged  # noqa: PLC0415
+
+            return is_usb_plugged(address)
+    return None
