@@ -107,6 +107,17 @@ class Fault(TerminalError):
         self.code = code
 
 
+class NothingDone(TerminalError):
+    """The port or the device failed before anything of the request was sent. Ends the terminal's session.
+
+    A driver raises it instead of a ``TransportError`` where it is sure; then another terminal may do the work.
+    """
+
+    def __init__(self, message: str, *, code: str = "terminal.error", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
 class Mismatch(TerminalError):
     """The device at this port is not the one that the configuration names."""
 

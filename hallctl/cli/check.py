@@ -10,8 +10,9 @@ from hallctl.cli.output import EX_CONFIG, EX_OK, json_option, print_json
 from hallctl.cli.where import find_config
 from hallctl.config import ConfigErrors, ControllerConfig, LoadedHall, SecretRef, load_controller, load_hall, resolve
 from hallctl.config.base import Section
-from hallctl.config.problem import Loc, pointer_of
+from hallctl.config.problem import Loc, Problem, pointer_of
 from hallctl.driver import driver_names
+from hallctl.driver.advice import advise
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError
 
@@ -25,8 +26,9 @@ def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, 
     """Check controller.yaml and the hall document that it names.
 
     CONFIG is a controller.yaml; default: $HALLCTL_CONFIG, ./controller.yaml, /etc/hallctl/controller.yaml. With --hall
-    alone only the hall document is checked. Every mistake is printed with file and line. Exit code 0: all is right;
-    78: something is wrong. --json prints one document.
+    alone only the hall document is checked. Every mistake is printed with file and line; a line that begins with
+    "advice:" is about something that runs and will make trouble. Exit code 0: all is right; 78: something is wrong.
+    --json prints one document.
     """
     errors: list[ConfigError] = []
     controller = None
@@ -35,10 +37,11 @@ def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, 
     path = hall_path or (controller.hall if controller else None)
     hall = check_hall(load_hall(path)) if path else None
     errors += hall.problems if hall else ()
+    advice = advise(hall) if hall and not hall.fatal else ()
     if as_json:
-        _print_json(errors, hall)
+        _print_json(errors, advice, hall)
     else:
-        _print_words(errors, hall)
+        _print_words(errors, advice, hall)
     return EX_CONFIG if errors else EX_OK
 
 
@@ -66,9 +69,11 @@ def _secrets(section: Section, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]
             yield from _secrets(value, (*loc, name))
 
 
-def _print_words(errors: list[ConfigError], hall: LoadedHall | None) -> None:
+def _print_words(errors: list[ConfigError], advice: tuple[Problem, ...], hall: LoadedHall | None) -> None:
     for error in errors:
         click.echo(_line(error))
+    for one in advice:
+        click.echo(f"advice: {_line(one)}")
     if hall and not hall.fatal:
         click.echo(_summary(hall))
     click.echo(f"{counted(len(errors), 'mistake')}." if errors else "The configuration is right.")
@@ -100,12 +105,13 @@ def _summary(hall: LoadedHall) -> str:
     return "\n".join(lines)
 
 
-def _print_json(errors: list[ConfigError], hall: LoadedHall | None) -> None:
+def _print_json(errors: list[ConfigError], advice: tuple[Problem, ...], hall: LoadedHall | None) -> None:
     document = hall.document if hall else None
     print_json(
         {
             "ok": not errors,
             "problems": [_described(error) for error in errors],
+            "advice": [_described(one) for one in advice],
             "quarantined": sorted(hall.quarantined) if hall else [],
             "windows": len(document.windows) if document else 0,
             "terminals": len(document.terminals) if document else 0,

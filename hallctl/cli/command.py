@@ -1,6 +1,6 @@
 """Sends one command of the contract and prints what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -25,29 +25,33 @@ _WORDS: Mapping[ReplyState, str] = {
 
 def command(target: Target, name: str, data: Mapping[str, Any], *, as_json: bool) -> int:
     """Send a command; prints every reply (JSON: one object a line) and gives the exit code of the last."""
-    topics = target.topics
-    wanted = {key: _readable(value) for key, value in data.items() if value is not None}
-
-    def progress(reply: Reply) -> None:
-        _print(reply, as_json=as_json)
-
-    final = with_session(
-        target, lambda session: send_command(session, topics, name, wanted, SystemClock(), on_progress=progress)
-    )
-    _print(final, as_json=as_json)
+    final = ask(target, name, data, on_progress=lambda reply: print_reply(reply, as_json=as_json))
+    print_reply(final, as_json=as_json)
     return EX_OK if final.state is ReplyState.SUCCEEDED else EX_FAILED
 
 
-def _readable(value: Any) -> Any:
+def ask(
+    target: Target, name: str, data: Mapping[str, Any], *, on_progress: Callable[[Reply], None] = lambda _reply: None
+) -> Reply:
+    """Send a command and give its final reply."""
+    topics = target.topics
+    wanted = {key: readable(value) for key, value in data.items() if value is not None}
+    return with_session(
+        target, lambda session: send_command(session, topics, name, wanted, SystemClock(), on_progress=on_progress)
+    )
+
+
+def readable(value: Any) -> Any:
     """Arguments as they were typed: in a C locale Python hands UTF-8 over as lone surrogates, which no JSON takes."""
     if isinstance(value, Mapping):
-        return {_readable(key): _readable(item) for key, item in value.items()}
+        return {readable(key): readable(item) for key, item in value.items()}
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return value
 
 
-def _print(reply: Reply, *, as_json: bool) -> None:
+def print_reply(reply: Reply, *, as_json: bool) -> None:
+    """One reply: JSON on a line, or in words, failures on standard error."""
     if as_json:
         print_json(
             {

@@ -1,11 +1,34 @@
-"""``hallctl ticket print``."""
+"""``hallctl ticket print`` and ``hallctl ticket preview``."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
-from hallctl.cli.command import command
+from hallctl.cli.command import command, readable
 from hallctl.cli.link import link_options, target_of
+from hallctl.cli.output import EX_OK, json_option, print_json
+from hallctl.cli.where import config_option, find_config
+from hallctl.config import LoadedHall, load_controller, load_hall
+from hallctl.config.hall import Terminal, TicketLayout
+from hallctl.controller.printing import built_in_fields
+from hallctl.driver import DriverPlugin, driver_names, load_driver
+from hallctl.driver.hallcheck import check_hall
+from hallctl.errors import ConfigError, DriverLoadError
+from hallctl.ticket import fields_of, lay_out, load_logos
+
+# What a preview shows for a field that is not given.
+_SAMPLES = {
+    "number": "A001",
+    "service": "户籍业务",
+    "waiting": "3",
+    "window": "3",
+    "notice": "过号请重新取号，谢谢配合",
+    "url": "https://example.org/t/A001",
+    "printer": "printer-1",
+}
 
 
 @click.group()
@@ -35,6 +58,114 @@ def print_(
     """
     data = {"printer": printer, "layout": layout, "fields": dict(_pair(field) for field in fields)}
     return command(target_of(config, broker, site, controller), "ticket.print", data, as_json=as_json)
+
+
+@ticket.command("preview")
+@click.argument("words", nargs=-1, metavar="[LAYOUT] [NAME=VALUE]...")
+@click.option("--png", "target", required=True, type=click.Path(path_type=Path), help="File that the picture goes to.")
+@click.option("--printer", metavar="ID", help="As this printer would print it; default: the first one of the hall.")
+@click.option("--hall", "hall_path", type=click.Path(path_type=Path), help="hall.yaml; default: the one of --config.")
+@config_option
+@json_option
+def preview(
+    *,
+    words: tuple[str, ...],
+    target: Path,
+    printer: str | None,
+    hall_path: Path | None,
+    config: Path | None,
+    as_json: bool,
+) -> int:
+    """Draw what the printer would print, without a printer, a broker or a running daemon.
+
+    LAYOUT may be left out where there is one; a field that is not given gets a sample value.
+
+    Example: hallctl ticket preview queue --png ticket.png number=B017. --json prints one document.
+    """
+    hall = check_hall(load_hall(hall_path or load_controller(find_config(config)).hall))
+    hall.raise_if_fatal()
+    layout = _layout(hall, [word for word in words if "=" not in word])
+    terminal, plugin = _printer(hall, printer)
+    given = dict(_pair(readable(word)) for word in words if "=" in word)
+    fields = {**_samples(hall, layout, terminal), **given}
+    pictures, problems = load_logos([layout], Path(hall.path).parent)
+    options = plugin.options.model_validate(terminal.options if terminal else {})
+    assert plugin.preview is not None  # noqa: S101  # _printer chooses no other
+    picture = plugin.preview(lay_out(layout, fields, pictures), options)
+    _write(target, picture)
+    made_up = {name: fields[name] for name in fields_of(layout) if name not in given}
+    _tell(target, terminal, plugin, made_up, problems, as_json=as_json)
+    return EX_OK
+
+
+def _layout(hall: LoadedHall, names: list[str]) -> TicketLayout:
+    layouts = {layout.id: layout for layout in hall.document.tickets}
+    if len(names) > 1:
+        raise click.UsageError(f"{' '.join(names)}: one LAYOUT, then NAME=VALUE for its fields.")
+    if not names and len(layouts) == 1:
+        return next(iter(layouts.values()))
+    if not names or names[0] not in layouts:
+        wrong = f"there is no ticket layout {names[0]!r}" if names else "name the layout"
+        raise ConfigError(wrong, path=hall.path, hint=f"layouts here: {', '.join(sorted(layouts)) or 'none'}")
+    return layouts[names[0]]
+
+
+def _printer(hall: LoadedHall, name: str | None) -> tuple[Terminal | None, DriverPlugin]:
+    """The printer that is named, the first of the hall, or any driver that can draw where the hall has none."""
+    drawing = {driver: plugin for driver in driver_names() if (plugin := _drawing(driver)) is not None}
+    usable = [terminal for terminal in hall.document.terminals if terminal.driver in drawing]
+    chosen = [terminal for terminal in usable if name in (None, terminal.id)]
+    if name is not None and not chosen:
+        known = ", ".join(terminal.id for terminal in usable) or "none"
+        raise ConfigError(f"there is no printer {name!r}", path=hall.path, hint=f"printers here: {known}")
+    if chosen:
+        return chosen[0], drawing[chosen[0].driver]
+    if not drawing:
+        raise ConfigError("no installed driver can draw a ticket", hint="install hallctl with its drivers")
+    return None, next(iter(drawing.values()))
+
+
+def _drawing(driver: str) -> DriverPlugin | None:
+    try:
+        plugin = load_driver(driver)
+    except DriverLoadError:
+        return None
+    return plugin if plugin.preview is not None else None
+
+
+def _samples(hall: LoadedHall, layout: TicketLayout, terminal: Terminal | None) -> dict[str, str]:
+    now = datetime.now(ZoneInfo(hall.document.duty_hours.timezone))
+    made_up = {name: _SAMPLES.get(name, name) for name in fields_of(layout)}
+    named = {"printer": terminal.id} if terminal else {}
+    return {**made_up, **built_in_fields("0123456789abcdef0123456789abcdef", now), **named}
+
+
+def _write(target: Path, picture: bytes) -> None:
+    try:
+        target.write_bytes(picture)
+    except OSError as exc:
+        raise ConfigError(f"{target}: {exc.strerror or exc}", hint="name a file that can be written") from exc
+
+
+def _tell(
+    target: Path,
+    terminal: Terminal | None,
+    plugin: DriverPlugin,
+    made_up: Mapping[str, str],
+    problems: list[ConfigError],
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        known = {"png": str(target), "printer": terminal.id if terminal else None, "driver": plugin.name}
+        print_json({**known, "samples": dict(made_up), "problems": [str(problem) for problem in problems]})
+        return
+    whose = terminal.id if terminal else f"any printer of driver {plugin.name}"
+    click.echo(f"{target}: as {whose} would print it")
+    if made_up:
+        click.echo(f"sample values: {', '.join(f'{name}={value}' for name, value in made_up.items())}")
+    for problem in problems:
+        click.echo(f"warning: without a picture: {problem}", err=True)
 
 
 def _pair(text: str) -> tuple[str, str]:

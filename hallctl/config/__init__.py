@@ -2,7 +2,7 @@
 
 from hallctl.config.controller import ControllerConfig, SecretRef
 from hallctl.config.hall import HallDocument
-from hallctl.config.loading import load_controller, load_hall, parse_hall
+from hallctl.config.loading import load_controller, load_hall, parse_hall, read_document
 from hallctl.config.problem import ConfigErrors, Problem
 from hallctl.config.result import LoadedHall
 from hallctl.config.secrets import resolve
@@ -17,5 +17,6 @@ __all__ = [
     "load_controller",
     "load_hall",
     "parse_hall",
+    "read_document",
     "resolve",
 ]

@@ -17,7 +17,7 @@ def check_references(hall: LoadedHall) -> LoadedHall:
     """Leave out what contradicts the rest of the document. First come is kept where two claim one thing."""
     if hall.fatal:
         return hall
-    checks = (_duplicates, _bus_mistakes, _address_clashes, _window_mistakes, _board_mistakes)
+    checks = (_duplicates, _bus_mistakes, _address_clashes, _fallback_mistakes, _window_mistakes, _board_mistakes)
     return hall.without([problem for check in checks for problem in check(hall)])
 
 
@@ -66,6 +66,21 @@ def _address_clashes(hall: LoadedHall) -> Iterator[Problem]:
         if owner is not terminal:
             message = f"address {terminal.address} on bus {terminal.bus!r} belongs to {owner.id!r}"
             yield _second(hall, message, owner_loc, (*loc, "address"))
+
+
+def _fallback_mistakes(hall: LoadedHall) -> Iterator[Problem]:
+    known = {terminal.id for terminal in hall.document.terminals}
+    for loc, terminal in hall.terminals():
+        if terminal.fallback is None:
+            continue
+        place = (*loc, "fallback")
+        if terminal.fallback == terminal.id:
+            hint = "name another printer, or remove the fallback"
+            yield hall.problem("a printer can't take over for itself", place, code="reference", hint=hint)
+        elif terminal.fallback not in known:
+            message = f"there is no terminal {terminal.fallback!r}{did_you_mean(terminal.fallback, known)}"
+            hint = "name another printer of this hall; this one runs without a fallback until then"
+            yield hall.problem(message, place, code="reference", hint=hint)
 
 
 def _window_mistakes(hall: LoadedHall) -> Iterator[Problem]:

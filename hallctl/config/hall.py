@@ -22,10 +22,15 @@ class Terminal(Section):
     driver: str = Field(description="name of an installed driver; `hallctl check` lists them")
     name: str = Field(default="", description="what people call it")
     port: str | None = Field(
-        default=None, description="its own port: tcp://HOST:PORT, serial:///dev/..., file:///dev/usb/lp0"
+        default=None,
+        description="its own port: tcp://HOST:PORT, serial:///dev/..., usb://VENDOR:PRODUCT?serial=..., "
+        "file:///dev/usb/lp0",
     )
     bus: Identifier | None = Field(default=None, description="the bus that it shares, instead of a port")
     address: int | None = Field(default=None, ge=0, le=65534, description="its address on the bus")
+    fallback: Identifier | None = Field(
+        default=None, description="a printer's: terminal id of the printer that takes over when this one can't print"
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="what its driver wants to know")
 
 
@@ -73,7 +78,7 @@ Scale = Annotated[int, Field(ge=1, le=4)]
 
 
 class TicketText(Section):
-    """A line of a ticket layout; exactly one of ``text``, ``qr``, ``columns``, ``rule`` and ``feed``."""
+    """A line of a ticket layout; exactly one of ``text``, ``columns``, ``qr``, ``logo``, ``rule`` and ``feed``."""
 
     text: str | None = Field(
         default=None, description="text; {number} {service} {waiting} {time} {window} ... are filled in"
@@ -81,21 +86,30 @@ class TicketText(Section):
     columns: tuple[str, str] | None = Field(
         default=None, description="text at the left and at the right edge of one line"
     )
-    qr: str | None = Field(default=None, description="content of a QR code; fields are filled in")
+    qr: str | None = Field(
+        default=None,
+        description="content of a QR code; fields are filled in, and quoted where it begins with http:// or https://",
+    )
+    logo: str | None = Field(
+        default=None,
+        description="a picture, 8 dots are 1 mm: a file beside hall.yaml or with its whole path, or "
+        "data:image/png;base64,... (printed without it where it can't be read)",
+    )
     rule: bool = Field(default=False, description="a dashed line")
     feed: int | None = Field(default=None, ge=1, le=20, description="empty lines")
     align: Literal["left", "center", "right"] = Field(default="left", description="where it stands")
     size: tuple[Scale, Scale] = Field(default=(1, 1), description="character scale [width, height], 1 to 4 each")
     bold: bool = Field(default=False, description="bold text")
     module: int = Field(default=6, ge=1, le=16, description="dot size of a QR code")
+    optional: bool = Field(default=False, description="left out where a field of it is not given, or is empty")
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
-        given = [name for name in ("text", "columns", "qr", "feed") if getattr(self, name) is not None]
+        given = [name for name in ("text", "columns", "qr", "logo", "feed") if getattr(self, name) is not None]
         given += ["rule"] * self.rule
         if len(given) != 1:
             what = " and ".join(given) or "nothing"
-            raise ValueError(f"a line holds {what} | write exactly one of text, columns, qr, rule and feed")
+            raise ValueError(f"a line holds {what} | write exactly one of text, columns, qr, logo, rule and feed")
         return self
 
 
@@ -104,6 +118,21 @@ class TicketLayout(Section):
 
     id: Identifier = Field(description="name of the layout")
     lines: list[TicketText] = Field(min_length=1, description="what is printed, from the top")
+
+
+class Printing(Section):
+    """How tickets wait for a printer."""
+
+    queue_limit: int = Field(
+        default=16, ge=1, le=1000, description="so many tickets may wait for one printer; more are refused"
+    )
+    wait_s: float = Field(
+        default=15.0,
+        ge=0,
+        le=600,
+        description="a ticket waits this long for a printer that can't print now (and never beyond its command's "
+        "expiry), seconds; then it has failed and nothing is on paper",
+    )
 
 
 class DutySpan(Section):
@@ -204,6 +233,7 @@ class HallDocument(Section):
     windows: list[Window] = Field(default_factory=list, description="service counters")
     main_boards: MainBoards = Field(default_factory=MainBoards, description="boards that list the last calls")
     tickets: list[TicketLayout] = Field(default_factory=list, description="ticket layouts")
+    printing: Printing = Field(default_factory=Printing, description="how tickets wait for a printer")
     texts: Texts = Field(default_factory=Texts, description="wording on displays")
     evaluation: Evaluation = Field(default_factory=Evaluation, description="ratings by citizens")
     keypads: Keypads = Field(default_factory=Keypads, description="keys that the box acts on by itself")

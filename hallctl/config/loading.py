@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from hallctl.config.base import Section
 from hallctl.config.check import check_references
 from hallctl.config.controller import ControllerConfig
@@ -17,23 +19,30 @@ from hallctl.model import IDENTIFIER
 
 _NOTHING = HallDocument.model_validate({})
 S = TypeVar("S", bound=Section)
+M = TypeVar("M", bound=BaseModel)
 
 
 def load_controller(path: Path) -> ControllerConfig:
     """Read controller.yaml; relative paths in it become absolute, seen from its folder. Raises ``ConfigErrors``."""
+    config = read_document(path, ControllerConfig)
+    return _absolute(config, path.absolute().parent)
+
+
+def read_document(path: Path, model: type[M]) -> M:
+    """Read any YAML document into a model. Raises ``ConfigErrors`` with file and line of every mistake."""
     try:
         root = read(path)
     except Problem as exc:
         raise ConfigErrors([exc]) from exc
+    if not isinstance(root, MapNode):
+        raise ConfigErrors([_not_a_map(root, str(path))])
     complaints: list[Complaint] = []
     value = value_of(root, complaints)
     problems = [problem_of(complaint, str(path)) for complaint in complaints]
-    if not isinstance(root, MapNode):
-        raise ConfigErrors([_not_a_map(root, str(path))])
-    config, wrong = validate(ControllerConfig, value, root, str(path))
-    if problems or wrong or config is None:
+    document, wrong = validate(model, value, root, str(path))
+    if problems or wrong or document is None:
         raise ConfigErrors(in_order([*problems, *_beyond(wrong, problems)]))
-    return _absolute(config, path.absolute().parent)
+    return document
 
 
 def load_hall(path: Path) -> LoadedHall:

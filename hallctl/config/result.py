@@ -66,14 +66,18 @@ class LoadedHall:
         return Problem(message, path=self.path, line=self.line(loc), loc=loc, code=code, hint=hint)
 
     def without(self, problems: Iterable[Problem]) -> "LoadedHall":
-        """The same without the items (and main boards) that these problems are about."""
+        """The same without the items (and main boards, and fallbacks) that these problems are about."""
         found = list(problems)
         if not found:
             return self
-        wrong = {problem.loc[:2]: problem for problem in reversed(found)}
+        wrong = {problem.loc[:2]: problem for problem in reversed(found) if not _of_fallback(problem)}
+        lonely = {problem.loc[:2] for problem in found if _of_fallback(problem)}
         kept = {section: [pair for pair in self.items(section) if pair[0] not in wrong] for section in SECTIONS}
         aside = [(loc, item) for loc, item in self.terminals() if loc in wrong]
         update = {section: [item for _, item in pairs] for section, pairs in kept.items()}
+        update["terminals"] = [
+            item.model_copy(update={"fallback": None}) if loc in lonely else item for loc, item in kept["terminals"]
+        ]
         document = self.document.model_copy(update={**update, "main_boards": self._boards(found)})
         running = {terminal.id for terminal in document.terminals}
         fresh = {terminal.id: wrong[loc] for loc, terminal in aside if terminal.id not in running}
@@ -99,6 +103,11 @@ class LoadedHall:
         wrong = {p.loc[2] for p in problems if p.loc[:2] == ("main_boards", "displays") and len(p.loc) > 2}
         displays = [display for index, display in enumerate(boards.displays) if index not in wrong]
         return boards.model_copy(update={"displays": displays})
+
+
+def _of_fallback(problem: Problem) -> bool:
+    """A printer runs without its fallback rather than not at all."""
+    return problem.loc[:1] == ("terminals",) and problem.loc[2:] == ("fallback",)
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

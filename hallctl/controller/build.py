@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,11 +25,12 @@ from hallctl.controller.watch import TerminalWatch, first_pass
 from hallctl.driver import Camera, Capability, Signal, TerminalContext, TerminalDriver, load_driver
 from hallctl.errors import DriverLoadError, HallctlError
 from hallctl.hall import Hall
-from hallctl.link import BrokerSettings, CommandIntake, Lease, Tls, Uplink
+from hallctl.link import BrokerSettings, CommandIntake, Lease, Progress, Tls, Uplink
 from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox, Quota
 from hallctl.terminal.bus import Bus
 from hallctl.terminal.supervisor import Connect, TerminalSupervisor
+from hallctl.ticket import load_logos
 
 FIRST_PASS_LIMIT_S = 30.0
 DRAIN_S = 20.0
@@ -82,8 +84,9 @@ class Controller:
             on_window=lambda window: attendance.window_changed(self._hall.window(window)),
         )
         self._build_terminals(buses, watch, attendance, signals)
-        self._handler = self._build_handler(evidence, attendance)
-        await self._announce()
+        tickets = self._build_tickets()
+        self._handler = self._build_handler(tickets, evidence, attendance)
+        await self._announce(tickets)
         async with asyncio.TaskGroup() as group:
             link = group.create_task(self._run_uplink())
             work = [group.create_task(bus.run()) for bus in buses.values()]
@@ -95,6 +98,7 @@ class Controller:
             await stop.wait()
             self._log.info("stopping")
             announce.cancel()
+            tickets.stop()
             await self._intake.drain(DRAIN_S)
             for task in work:
                 task.cancel()
@@ -112,8 +116,9 @@ class Controller:
         self._log.info("ready", terminals=len(states), online=online, quarantined=len(self._loaded.quarantined))
         ready()
 
-    async def _announce(self) -> None:
+    async def _announce(self, tickets: TicketDesk) -> None:
         """The first facts of a boot: its start, doubtful commands of the last one, terminals that can't run."""
+        await tickets.settle(await self._outbox.doubtful())
         doubtful = await self._outbox.settle_doubtful()
         if self._uplink is not None:
             self._uplink.reply_later(doubtful)
@@ -189,12 +194,21 @@ class Controller:
             offline_after_s=self._document.alerts.terminal_offline_after_s,
         )
 
-    def _build_handler(self, evidence: EvidenceStore, attendance: Attendance) -> CommandHandler:
+    def _build_tickets(self) -> TicketDesk:
+        async def mark(command: str, untouched: bool) -> None:
+            await self._outbox.mark_command(command, untouched=untouched)
+
+        pictures, problems = load_logos(self._document.tickets, Path(self._loaded.path).parent)
+        for problem in problems:
+            self._log.warning("tickets are printed without a picture", why=str(problem))
         printers = {name: self._terminals[name] for name in self._with(Capability.PRINTER)}
+        return TicketDesk(self._document, printers, self._commit, self._clock, pictures=pictures, mark=mark)
+
+    def _build_handler(self, tickets: TicketDesk, evidence: EvidenceStore, attendance: Attendance) -> CommandHandler:
         return CommandHandler(
             hall=self._hall,
             executor=self._executor,
-            tickets=TicketDesk(self._document, printers, self._commit, self._clock),
+            tickets=tickets,
             alerts=self._alerts,
             evidence=evidence,
             displays=frozenset(self._with(Capability.DISPLAY)),
@@ -225,10 +239,10 @@ class Controller:
         if self._uplink is not None:
             await self._uplink.run()
 
-    async def _handle(self, command: Command) -> Reply:
+    async def _handle(self, command: Command, progress: Progress) -> Reply:
         if self._handler is None:
             return Reply(command.id, ReplyState.REJECTED, "controller.starting", "the controller is starting")
-        return await self._handler.handle(command)
+        return await self._handler.handle(command, progress)
 
     def _publish(self, state: TerminalState) -> None:
         if self._uplink is not None:

@@ -16,10 +16,12 @@ from hallctl.controller.requests import (
     SetWindow,
     ShowText,
     StartEvaluation,
+    TestPrinter,
     read_request,
 )
 from hallctl.errors import HallctlError, RequestRefused
 from hallctl.hall import Hall, Plan
+from hallctl.link import Progress
 from hallctl.model import Command, Reply, ReplyState
 
 
@@ -47,19 +49,21 @@ class CommandHandler:
         self._clock = clock
         self._on_window = on_window
 
-    async def handle(self, command: Command) -> Reply:
-        """Carry out one command."""
+    async def handle(self, command: Command, progress: Progress) -> Reply:
+        """Carry out one command; ``progress`` takes what is known on the way."""
         try:
-            return await self._dispatch(command)
+            return await self._dispatch(command, progress)
         except RequestRefused as exc:
             return Reply(command.id, ReplyState.REJECTED, exc.code, exc.message, exc.hint)
         except HallctlError as exc:
             return Reply(command.id, ReplyState.FAILED, getattr(exc, "code", "error"), exc.message, exc.hint)
 
-    async def _dispatch(self, command: Command) -> Reply:  # noqa: PLR0911  # one return a command
+    async def _dispatch(self, command: Command, progress: Progress) -> Reply:  # noqa: PLR0911  # one return a command
         match read_request(command):
             case PrintTicket() as request:
-                return await self._tickets.print_ticket(command, request)
+                return await self._tickets.print_ticket(command, request, progress)
+            case TestPrinter(printer=printer):
+                return await self._tickets.test_printer(command, printer)
             case CallNumber(window=window, ticket=ticket):
                 return await self._carry_out(command, self._hall.call(window, ticket))
             case RecallNumber(window=window):

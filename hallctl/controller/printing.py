@@ -5,24 +5,37 @@ is in the event, so that a person can look.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
 
 from hallctl.clock import Clock
 from hallctl.config.hall import HallDocument, TicketLayout
 from hallctl.controller.executor import describe_error
+from hallctl.controller.lanes import Action, Lane, Printed, Refusal
 from hallctl.controller.requests import PrintTicket
-from hallctl.driver import PrintJob, PrintOutcome, PrintState, TicketPrinter
-from hallctl.errors import ConfigError, Fault, HallctlError, LocalCodecError, RequestRefused, TerminalError
+from hallctl.driver import Ability, PrintJob, PrintOutcome, PrintState, TicketPrinter
+from hallctl.errors import ConfigError, HallctlError, RequestRefused
+from hallctl.link import Progress
 from hallctl.model import Command, Event, EventType, JsonObject, Reply, ReplyState
+from hallctl.outbox import Doubtful
 from hallctl.terminal.supervisor import TerminalSupervisor
-from hallctl.ticket import Ticket
-from hallctl.ticket.layout import lay_out
+from hallctl.ticket import Picture, Ticket, lay_out
 
-PRINT_TIMEOUT_S = 90.0
+MarkCommand = Callable[[str, bool], Awaitable[None]]
+
+
+async def _no_mark(_command: str, _untouched: bool) -> None:
+    return
 
 
 class TicketDesk:
-    """Prints what ``ticket.print`` asks for."""
+    """Prints what ``ticket.print`` asks for. ``pictures`` are the layouts' logos, by what the layouts call them.
+
+    ``mark`` keeps durably whether a command that waits has surely done nothing yet.
+    """
 
     def __init__(
         self,
@@ -30,34 +43,109 @@ class TicketDesk:
         printers: Mapping[str, TerminalSupervisor],
         commit: Callable[[Event], Awaitable[None]],
         clock: Clock,
+        *,
+        pictures: Mapping[str, Picture] | None = None,
+        mark: MarkCommand = _no_mark,
     ) -> None:
         self._zone = ZoneInfo(document.duty_hours.timezone)  # the hall's time, whatever the box is set to
         self._layouts = {layout.id: layout for layout in document.tickets}
+        self._pictures = pictures or {}
         self._printers = printers
         self._commit = commit
         self._clock = clock
+        self._mark = mark
+        self._wait = timedelta(seconds=document.printing.wait_s)
+        fallbacks = {terminal.id: terminal.fallback for terminal in document.terminals}
+        limit = document.printing.queue_limit
+        self._lanes = {name: Lane(chain_of(name, fallbacks), printers, clock, limit) for name in printers}
 
-    async def print_ticket(self, command: Command, request: PrintTicket) -> Reply:
+    def stop(self) -> None:
+        """The daemon stops: jobs that wait fail now, the one that prints is finished."""
+        for lane in self._lanes.values():
+            lane.stop()
+
+    async def print_ticket(self, command: Command, request: PrintTicket, progress: Progress) -> Reply:
         """Print one ticket; the reply and the event say what is known of the paper."""
-        name, printer = self._printer(request.printer)
+        name = self._printer(request.printer)
         layout = self._layout(request.layout)
-        ticket = self._lay_out(layout, request.fields)
+        ticket = self._lay_out(layout, self._fields(command, request.fields, self._clock.now()))
         data: JsonObject = {"printer": name, "layout": layout.id, "fields": request.fields, "command": command.id}
+        until = min(command.expires, self._clock.now() + self._wait)
+
+        def tell(reason: HallctlError) -> None:
+            waits = f"waits for {name}: {reason.message}"
+            progress(Reply(command.id, ReplyState.IN_PROGRESS, _code(reason), waits, reason.hint))
+
+        async def mark(untouched: bool) -> None:
+            await self._mark(command.id, untouched)
+
         try:
-            outcome = await printer.act(self._action(command, ticket), timeout_s=PRINT_TIMEOUT_S)
-        except (TerminalError, LocalCodecError, RequestRefused) as exc:
-            await printer.count("tickets_failed")
+            printed = await self._lanes[name].run(self._action(command, ticket), until, mark, tell)
+        except Refusal as exc:
             return await self._failed(command, data, ticket, exc)
+        return await self._ended(command, data, ticket, printed)
+
+    async def test_printer(self, command: Command, name: str | None) -> Reply:
+        """Print the printer's own self-test, and tell what it can do. A fault is told together with the table."""
+        name = self._printer(name)
+        abilities: tuple[Ability, ...] = ()
+
+        async def test(driver: TicketPrinter) -> PrintOutcome:
+            nonlocal abilities
+            abilities = await driver.abilities()
+            return await driver.print_ticket(PrintJob(command.id, driver.self_test_ticket(name)))
+
+        try:
+            outcome = await self._printers[name].act(test, timeout_s=90.0)
         except HallctlError as exc:
-            outcome = PrintOutcome(PrintState.UNKNOWN, reason=exc.message)
+            data = _described(name, abilities)
+            return Reply(command.id, ReplyState.FAILED, _code(exc), exc.message, exc.hint, data)
+        data = {**_described(name, abilities), "confirmed_by": outcome.confirmed_by}
+        if outcome.state is PrintState.UNKNOWN:
+            return _unknown_reply(command.id, outcome.reason, data)
+        return Reply(command.id, ReplyState.SUCCEEDED, data=data)
+
+    async def settle(self, doubtful: list[Doubtful]) -> None:
+        """Say of each ticket that an earlier boot left half done which one it was."""
+        for one in doubtful:
+            if one.name == "ticket.print" and not one.untouched:
+                await self._commit(Event(EventType.TICKET_UNKNOWN, self._remembered(one)))
+
+    def _remembered(self, one: Doubtful) -> JsonObject:
+        reason = "the controller stopped while it printed"
+        data: JsonObject = {"command": one.command, "reason": reason, "text": "", "fields": one.data.get("fields", {})}
+        try:
+            request = PrintTicket.model_validate(one.data)
+            layout = self._layout(request.layout)
+            command = Command(one.command, one.name, one.accepted_at, {})
+            ticket = self._lay_out(layout, self._fields(command, request.fields, one.accepted_at))
+            return {**data, "printer": self._printer(request.printer), "layout": layout.id, "text": ticket.text}
+        except (ValidationError, HallctlError):  # the hall document has changed since: the fields must do
+            return data
+
+    async def _ended(self, command: Command, data: JsonObject, ticket: Ticket, printed: Printed) -> Reply:
+        printer, outcome = self._printers[printed.printer], printed.outcome
+        instead = {"instead_of": printed.instead_of, "because": printed.because} if printed.instead_of else {}
+        data = {**data, "printer": printed.printer, **instead}
         if outcome.state is PrintState.UNKNOWN:
             await printer.count("tickets_unknown")
-            return await self._unknown(command, data, ticket, outcome)
+            told = {**data, "text": ticket.text, "reason": outcome.reason}
+            await self._commit(Event(EventType.TICKET_UNKNOWN, told))
+            return _unknown_reply(command.id, outcome.reason, {"printer": printed.printer, **instead})
         await self._commit(Event(EventType.TICKET_PRINTED, {**data, "confirmed_by": outcome.confirmed_by}))
         await printer.count("tickets_printed")
-        return Reply(command.id, ReplyState.SUCCEEDED, data={"printer": name, "confirmed_by": outcome.confirmed_by})
+        shown = {"printer": printed.printer, "confirmed_by": outcome.confirmed_by, **instead}
+        return Reply(command.id, ReplyState.SUCCEEDED, data=shown)
 
-    def _action(self, command: Command, ticket: Ticket) -> Callable[[TicketPrinter], Awaitable[PrintOutcome]]:
+    async def _failed(self, command: Command, data: JsonObject, ticket: Ticket, refusal: Refusal) -> Reply:
+        reason = refusal.reason
+        await self._printers[data["printer"]].count("tickets_failed")
+        await self._commit(Event(EventType.TICKET_FAILED, {**data, "text": ticket.text, **describe_error(reason)}))
+        late = _code(reason) == "command.expired" or (refusal.expired and self._clock.now() >= command.expires)
+        state = ReplyState.EXPIRED if late else ReplyState.FAILED
+        return Reply(command.id, state, _code(reason), reason.message, reason.hint, {"printer": data["printer"]})
+
+    def _action(self, command: Command, ticket: Ticket) -> Action:
         async def action(driver: TicketPrinter) -> PrintOutcome:
             if self._clock.now() >= command.expires:
                 raise RequestRefused("command.expired", "the command expired while it waited for the printer")
@@ -67,15 +155,14 @@ class TicketDesk:
 
     def _lay_out(self, layout: TicketLayout, fields: Mapping[str, str]) -> Ticket:
         try:
-            return lay_out(layout, self._fields(fields))
+            return lay_out(layout, fields, self._pictures)
         except ConfigError as exc:
             raise RequestRefused("fields.missing", exc.message, hint=exc.hint) from exc
 
-    def _fields(self, fields: Mapping[str, str]) -> dict[str, str]:
-        now = self._clock.now().astimezone(self._zone)
-        return {"date": now.strftime("%Y-%m-%d"), "time": now.strftime("%H:%M"), **fields}
+    def _fields(self, command: Command, fields: Mapping[str, str], now: datetime) -> dict[str, str]:
+        return {**built_in_fields(command.id, now.astimezone(self._zone)), **fields}
 
-    def _printer(self, name: str | None) -> tuple[str, TerminalSupervisor]:
+    def _printer(self, name: str | None) -> str:
         known = ", ".join(sorted(self._printers)) or "none"
         if name is None and len(self._printers) == 1:
             name = next(iter(self._printers))
@@ -83,7 +170,7 @@ class TicketDesk:
             raise RequestRefused("printer.unnamed", "several printers are here", hint=f"name one of: {known}")
         if name not in self._printers:
             raise RequestRefused("printer.unknown", f"there is no printer {name!r}", hint=f"printers here: {known}")
-        return name, self._printers[name]
+        return name
 
     def _layout(self, name: str | None) -> TicketLayout:
         known = ", ".join(sorted(self._layouts)) or "none"
@@ -94,20 +181,35 @@ class TicketDesk:
             raise RequestRefused("layout.unknown", wrong, hint=f"layouts here: {known}")
         return self._layouts[name]
 
-    async def _failed(self, command: Command, data: JsonObject, ticket: Ticket, exc: HallctlError) -> Reply:
-        why = describe_error(exc)
-        await self._commit(Event(EventType.TICKET_FAILED, {**data, "text": ticket.text, **why}))
-        refused = isinstance(exc, Fault | LocalCodecError) or why["code"] != "command.expired"
-        state = ReplyState.FAILED if refused else ReplyState.EXPIRED
-        return Reply(command.id, state, why["code"], exc.message, exc.hint, {"printer": data["printer"]})
 
-    async def _unknown(self, command: Command, data: JsonObject, ticket: Ticket, outcome: PrintOutcome) -> Reply:
-        await self._commit(Event(EventType.TICKET_UNKNOWN, {**data, "text": ticket.text, "reason": outcome.reason}))
-        return Reply(
-            command.id,
-            ReplyState.UNKNOWN,
-            "ticket.unknown",
-            f"the ticket may be on paper or not: {outcome.reason}",
-            "look at the printer; print again only if there is no ticket",
-            {"printer": data["printer"]},
-        )
+def built_in_fields(job: str, now: datetime) -> dict[str, str]:
+    """What every layout may use without being given it: {date}, {time} of the hall, {job} (unique for each ticket)."""
+    return {"date": now.strftime("%Y-%m-%d"), "time": now.strftime("%H:%M"), "job": job}
+
+
+def chain_of(printer: str, fallbacks: Mapping[str, str | None]) -> tuple[str, ...]:
+    """A printer, the one that takes over for it, the one that takes over for that one ...; each once."""
+    chain = [printer]
+    while (following := fallbacks.get(chain[-1])) is not None and following not in chain:
+        chain.append(following)
+    return tuple(chain)
+
+
+def _code(exc: HallctlError) -> str:
+    return str(describe_error(exc)["code"])
+
+
+def _described(printer: str, abilities: tuple[Ability, ...]) -> dict[str, Any]:
+    table = [{"name": one.name, "state": one.state.value, "detail": one.detail} for one in abilities]
+    return {"printer": printer, "abilities": table}
+
+
+def _unknown_reply(command: str, reason: str, data: JsonObject) -> Reply:
+    return Reply(
+        command,
+        ReplyState.UNKNOWN,
+        "ticket.unknown",
+        f"the ticket may be on paper or not: {reason}",
+        "look at the printer; print again only if there is no ticket",
+        data,
+    )

@@ -25,6 +25,12 @@ class PrintTicket(Request):
     fields: dict[str, str] = Field(default_factory=dict, description="what the layout's {names} become")
 
 
+class TestPrinter(Request):
+    """``printer.test``: print a self-test, and say what the printer can and can't do."""
+
+    printer: Name | None = Field(None, description="terminal id of the printer; may be left out where there is one")
+
+
 class CallNumber(Request):
     """``number.call``: call a ticket to a window."""
 
@@ -78,6 +84,7 @@ class FetchEvidence(Request):
 
 REQUESTS: dict[str, type[Request]] = {
     "ticket.print": PrintTicket,
+    "printer.test": TestPrinter,
     "number.call": CallNumber,
     "number.recall": RecallNumber,
     "text.show": ShowText,

@@ -1,6 +1,9 @@
 """The SDK that drivers import: capabilities, plug-ins, discovery by entry point, simulators, conformance."""
 
+from hallctl.config.loading import read_document
 from hallctl.driver.capability import (
+    Ability,
+    AbilityState,
     Camera,
     Capability,
     CaptureSpec,
@@ -21,6 +24,8 @@ from hallctl.hall.message import Colour, DisplayKind, DisplayMessage, Evaluation
 from hallctl.hall.signal import Key, KeyPressed, RatingSubmitted, Signal
 
 __all__ = [
+    "Ability",
+    "AbilityState",
     "Attachment",
     "BusLine",
     "Camera",
@@ -55,4 +60,5 @@ __all__ = [
     "load_driver",
     "on_pty",
     "on_tcp",
+    "read_document",
 ]

@@ -2,7 +2,8 @@
 
 A driver inherits from ``TerminalDriver`` and from each capability that its device has. The supervisor calls
 these methods one at a time, never while ``poll`` runs, and only while the terminal is online. They raise
-``Fault`` when the device refused and nothing was done, ``TransportError`` when the port failed.
+``Fault`` when the device refused and nothing was done, ``NothingDone`` when the port failed before anything was sent,
+``TransportError`` when it failed later.
 """
 
 from abc import ABC, abstractmethod
@@ -11,7 +12,7 @@ from enum import StrEnum
 
 from hallctl.hall.message import DisplayMessage, EvaluationRequest
 from hallctl.model import JsonObject
-from hallctl.ticket import Ticket
+from hallctl.ticket import Ticket, self_test_ticket
 
 
 class Capability(StrEnum):
@@ -51,12 +52,37 @@ class PrintOutcome:
     reason: str = ""
 
 
+class AbilityState(StrEnum):
+    """Whether a device can do something. ``unknown``: only a person who looks at it can tell."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """One thing that a device can or can't do, as it was tried out just now; ``detail`` says how it showed."""
+
+    name: str
+    state: AbilityState
+    detail: str = ""
+
+
 class TicketPrinter(ABC):
     """Prints tickets."""
 
     @abstractmethod
     async def print_ticket(self, job: PrintJob) -> PrintOutcome:
-        """Print and cut. Raises ``Fault`` only while nothing has been sent; afterwards the doubt is an outcome."""
+        """Print and cut. Raises ``Fault`` or ``NothingDone`` only while nothing is sent; then doubt is an outcome."""
+
+    async def abilities(self) -> tuple[Ability, ...]:
+        """Try out what the printer can do, without printing. The default knows of nothing."""
+        return ()
+
+    def self_test_ticket(self, terminal: str) -> Ticket:
+        """What a self-test prints for the terminal of this name; the default fits any printer with 32 columns."""
+        return self_test_ticket(terminal)
 
 
 class NumberDisplay(ABC):

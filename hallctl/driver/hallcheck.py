@@ -25,6 +25,7 @@ from hallctl.transport.usb_names import UsbName
 _ROLE_CAPABILITIES: Mapping[str, Capability] = {
     **{role: Capability(role) for role in ROLES},
     "post": Capability.CAMERA,
+    "printer": Capability.PRINTER,
 }
 _WHAT: Mapping[Capability, str] = {
     Capability.PRINTER: "printer",
@@ -43,7 +44,8 @@ def check_hall(hall: LoadedHall, load: Callable[[str], DriverPlugin] = load_driv
     hall = _check_ports(hall)
     restored: dict[str, dict[str, Any]] = {}
     hall = hall.without(_terminal_mistakes(hall, drivers, restored)).with_options(restored)
-    return hall.without([*_window_mistakes(hall, drivers), *_board_mistakes(hall, drivers)])
+    mistakes = (_window_mistakes, _board_mistakes, _fallback_mistakes)
+    return hall.without([problem for find in mistakes for problem in find(hall, drivers)])
 
 
 @dataclass(slots=True)
@@ -165,6 +167,16 @@ def _board_mistakes(hall: LoadedHall, drivers: _Drivers) -> Iterator[Problem]:
         if name in terminals and (words := _cannot(hall, drivers, terminals[name], "display")):
             loc = ("main_boards", "displays", index)
             yield hall.problem(words, loc, code="capability", hint="the main boards are displays")
+
+
+def _fallback_mistakes(hall: LoadedHall, drivers: _Drivers) -> Iterator[Problem]:
+    terminals = {terminal.id: terminal for terminal in hall.document.terminals}
+    for loc, terminal in hall.terminals():
+        for name in (terminal.id, terminal.fallback) if terminal.fallback in terminals else ():
+            if name is not None and (words := _cannot(hall, drivers, terminals[name], "printer")):
+                hint = "a fallback is a printer that takes over for a printer"
+                yield hall.problem(words, (*loc, "fallback"), code="capability", hint=hint)
+                break
 
 
 def _cannot(hall: LoadedHall, drivers: _Drivers, terminal: Terminal, role: str) -> str | None:

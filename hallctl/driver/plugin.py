@@ -11,6 +11,7 @@ from hallctl.driver.capability import Camera, Capability
 from hallctl.driver.line import Framing
 from hallctl.driver.sim import Simulator
 from hallctl.driver.terminal import TerminalContext, TerminalDriver
+from hallctl.ticket import Ticket
 
 
 class DriverOptions(BaseModel):
@@ -46,3 +47,4 @@ class DriverPlugin:
     faults: Mapping[str, str]  # fault codes that ``poll`` may report -> remedy for the technician
     framing: Framing | None = None
     bus_gap_s: float = 0.004  # silence that the bus keeps after a frame of this family
+    preview: Callable[[Ticket, Any], bytes] | None = None  # a printer's: ticket and options -> PNG of the paper

@@ -15,6 +15,8 @@ from typing import ClassVar
 
 from hallctl.errors import ConfigError
 
+_DEAF_LOOK_S = 0.05
+
 
 class Simulator(ABC):  # noqa: B024  # abstract by kind: a wire or a stream simulator is made
     """Any device's side. ``FAULTS`` maps the name of a fault to what the device then does."""
@@ -40,6 +42,11 @@ class WireSimulator(Simulator):
         self.refused: list[str] = []
         self.reply_delay_s = 0.0
         self.emit: Callable[[bytes], None] = lambda _data: None
+
+    @property
+    def listening(self) -> bool:
+        """False: the device takes nothing from the wire any more, although the connection stands."""
+        return True
 
     @abstractmethod
     def feed(self, data: bytes) -> bytes:
@@ -67,7 +74,7 @@ async def on_tcp(simulator: WireSimulator, host: str = "127.0.0.1", port: int = 
         simulator.emit = writer.write
         simulator.connected()
         with contextlib.suppress(ConnectionError):
-            while data := await reader.read(4096):
+            while data := await _heard(simulator, reader):
                 await _answer(simulator, data, writer.write)
         writer.close()
 
@@ -113,17 +120,21 @@ class _PtyBus:
         self._simulators = simulators
         self._queues = [asyncio.Queue[bytes]() for _ in simulators]
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop = asyncio.get_running_loop()
+        self._deaf: asyncio.TimerHandle | None = None
 
     def plug_in(self) -> None:
         for simulator, queue in zip(self._simulators, self._queues, strict=True):
             simulator.emit = self._write
             simulator.connected()
             self._tasks.append(asyncio.create_task(self._device(simulator, queue)))
-        asyncio.get_running_loop().add_reader(self._master, self._read)
+        self._loop.add_reader(self._master, self._read)
 
     async def unplug(self) -> None:
         """Close the master, which hangs up the other side; raises what a simulator raised meanwhile."""
-        asyncio.get_running_loop().remove_reader(self._master)
+        if self._deaf is not None:
+            self._deaf.cancel()
+        self._loop.remove_reader(self._master)
         for simulator in self._simulators:
             simulator.emit = _nobody  # the descriptor's number may soon be somebody else's
         for task in self._tasks:
@@ -143,6 +154,10 @@ class _PtyBus:
             os.write(self._master, data)
 
     def _read(self) -> None:
+        if not any(simulator.listening for simulator in self._simulators):
+            self._loop.remove_reader(self._master)
+            self._deaf = self._loop.call_later(_DEAF_LOOK_S, self._loop.add_reader, self._master, self._read)
+            return
         with contextlib.suppress(OSError):
             data = os.read(self._master, 4096)
             for queue in self._queues:
@@ -166,6 +181,12 @@ def _unpoint(link: str, path: str) -> None:
     with contextlib.suppress(OSError):
         if str(Path(link).readlink()) == path:
             Path(link).unlink()
+
+
+async def _heard(simulator: WireSimulator, reader: asyncio.StreamReader) -> bytes:
+    while not simulator.listening:  # noqa: ASYNC110  # a fault may be switched on at any time by setting an attribute
+        await asyncio.sleep(_DEAF_LOOK_S)
+    return await reader.read(4096)
 
 
 async def _answer(simulator: WireSimulator, data: bytes, write: Callable[[bytes], object]) -> None:

@@ -1,7 +1,7 @@
 """MQTT: topics and payloads (pure), session and uplink (IO)."""
 
 from hallctl.link.broker import BrokerSettings, Message, Tls, Will
-from hallctl.link.commands import CommandIntake
+from hallctl.link.commands import CommandIntake, Progress
 from hallctl.link.session import Session
 from hallctl.link.topics import Topics, read_topic
 from hallctl.link.uplink import Lease, Uplink
@@ -11,6 +11,7 @@ __all__ = [
     "CommandIntake",
     "Lease",
     "Message",
+    "Progress",
     "Session",
     "Tls",
     "Topics",

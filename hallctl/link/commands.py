@@ -15,15 +15,17 @@ from hallctl.model import Command, Reply, ReplyState
 from hallctl.outbox import Outbox
 
 Handler = Callable[[Command], Awaitable[Reply]]
+Progress = Callable[[Reply], None]
+DefaultHandler = Callable[[Command, Progress], Awaitable[Reply]]
 Publish = Callable[[Reply], Awaitable[None]]
 
 WITHOUT_SIDE_EFFECT = frozenset({"evidence.fetch", "replay", "recorded", "rebirth"})
 
 
 class CommandIntake:
-    """Takes commands in. ``handlers`` are asked by name; everything else goes to ``default``."""
+    """Takes commands in. Handlers are asked by name; all else goes to ``default``, which may tell how far it is."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, default: Handler, log: Logger) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, default: DefaultHandler, log: Logger) -> None:
         self._outbox = outbox
         self._clock = clock
         self._default = default
@@ -85,13 +87,18 @@ class CommandIntake:
             "look at the terminal; send a new command only if nothing was done",
         )
         try:
-            reply = await self._special.get(command.name, self._default)(command)
+            reply = await self._answer(command, publish)
         finally:  # also when the handler failed or the daemon stops: a repeat must never act again
             await self._outbox.finish_command(reply)
             await publish(reply)
 
     async def _run_unlogged(self, command: Command, refusal: Reply | None, publish: Publish) -> None:
-        await publish(refusal or await self._special.get(command.name, self._default)(command))
+        await publish(refusal or await self._answer(command, publish))
+
+    async def _answer(self, command: Command, publish: Publish) -> Reply:
+        if (special := self._special.get(command.name)) is not None:
+            return await special(command)
+        return await self._default(command, lambda reply: self._start(publish(reply)))
 
     def _refusal(self, command: Command) -> Reply | None:
         if self._clock.now() >= command.expires:

@@ -21,7 +21,7 @@ from hallctl.clock import Clock
 from hallctl.errors import OutboxError
 from hallctl.model import Alert, Command, Identity, Reply
 from hallctl.outbox.records import dumps
-from hallctl.outbox.schema import Stored, connect
+from hallctl.outbox.schema import Doubtful, Stored, connect
 from hallctl.outbox.store import Entry, Store, row_of
 
 T = TypeVar("T")
@@ -125,8 +125,16 @@ class Outbox:
         """Keep a command's final reply."""
         await self._call(lambda: self._store.finish_command(reply))
 
+    async def mark_command(self, command: str, *, untouched: bool) -> None:
+        """Keep whether a command that waits for its terminal has surely done nothing yet; on disk when this returns."""
+        await self._call(lambda: self._store.mark_command(command, untouched=untouched))
+
+    async def doubtful(self) -> list[Doubtful]:
+        """What an earlier boot began and left unfinished."""
+        return await self._call(self._store.doubtful)
+
     async def settle_doubtful(self) -> list[Reply]:
-        """Turn what an earlier boot left unfinished into ``unknown`` replies, and give them for publishing."""
+        """Answer what an earlier boot left unfinished (``failed`` or ``unknown``), and give it for publishing."""
         return await self._call(self._store.settle_doubtful)
 
     async def open_alerts(self) -> list[Alert]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from hallctl.errors import OutboxError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # seq: INTEGER PRIMARY KEY AUTOINCREMENT never gives a number out twice, even after the newest row was deleted.
 SCHEMA = """
@@ -30,9 +30,15 @@ CREATE TABLE IF NOT EXISTS commands (
     name TEXT NOT NULL,
     boot INTEGER NOT NULL,
     accepted_at TEXT NOT NULL,
-    reply TEXT
+    reply TEXT,
+    data TEXT NOT NULL DEFAULT '{}',
+    untouched INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS alerts (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+"""
+_FROM_1 = """
+ALTER TABLE commands ADD COLUMN data TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE commands ADD COLUMN untouched INTEGER NOT NULL DEFAULT 0;
 """
 
 KEPT_BYTES = 96  # what a row costs beside its body: measured on rows of the demo
@@ -59,18 +65,31 @@ class Stored:
     data: dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """A command that an earlier boot began and did not finish. ``untouched``: it surely had not been acted upon."""
+
+    command: str
+    name: str
+    accepted_at: datetime
+    data: dict[str, object]
+    untouched: bool
+
+
 def connect(path: str) -> sqlite3.Connection:
     """Open the database for one thread, in WAL mode, with the tables in place."""
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA busy_timeout=5000")
     version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, SCHEMA_VERSION):
+    if version not in (0, 1, SCHEMA_VERSION):
         database.close()
         raise OutboxError(
             f"the event log has layout {version}, this hallctl knows {SCHEMA_VERSION}",
             hint="it was written by a newer hallctl: install that one again, or set the state directory aside",
         )
+    if version == 1:
+        database.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
     database.executescript(SCHEMA)
     database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     return database

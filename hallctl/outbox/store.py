@@ -8,7 +8,7 @@ from typing import Any
 
 from hallctl.model import Alert, AlertState, Command, Event, EventType, Priority, Reply, ReplyState
 from hallctl.outbox.records import alert_body, alert_of, dumps, reply_body, reply_of, stored_of
-from hallctl.outbox.schema import KEPT_BYTES, EntryKind, Stored
+from hallctl.outbox.schema import KEPT_BYTES, Doubtful, EntryKind, Stored
 
 Entry = Event | Alert
 _COLUMNS = "seq, boot, at, kind, type, subject, high, body"
@@ -77,21 +77,32 @@ class Store:
         row = self._db.execute("SELECT reply FROM commands WHERE id=?", (command.id,)).fetchone()
         if row is not None:
             return reply_of(row[0]) if row[0] else Reply(command.id, ReplyState.IN_PROGRESS)
-        values = (command.id, command.name, self.boot, now.isoformat())
-        self._db.execute("INSERT INTO commands (id, name, boot, accepted_at) VALUES (?,?,?,?)", values)
+        values = (command.id, command.name, self.boot, now.isoformat(), dumps(dict(command.data)))
+        self._db.execute("INSERT INTO commands (id, name, boot, accepted_at, data) VALUES (?,?,?,?,?)", values)
         return None
+
+    def mark_command(self, command: str, *, untouched: bool) -> None:
+        """Keep whether a command that waits for its terminal has surely done nothing yet."""
+        self._synchronous("FULL")
+        self._db.execute("UPDATE commands SET untouched=? WHERE id=?", (int(untouched), command))
 
     def finish_command(self, reply: Reply) -> None:
         """Keep a final reply for repeats of the command."""
         self._synchronous("FULL")
-        self._db.execute("UPDATE commands SET reply=? WHERE id=?", (reply_body(reply), reply.command))
+        self._db.execute("UPDATE commands SET reply=?, data='{}' WHERE id=?", (reply_body(reply), reply.command))
+
+    def doubtful(self) -> list[Doubtful]:
+        """Commands that an earlier boot began and never finished."""
+        query = "SELECT id, name, accepted_at, data, untouched FROM commands WHERE reply IS NULL AND boot < ?"
+        rows = self._db.execute(query, (self.boot,)).fetchall()
+        return [
+            Doubtful(id_, name, datetime.fromisoformat(at), json.loads(data), bool(untouched))
+            for id_, name, at, data, untouched in rows
+        ]
 
     def settle_doubtful(self) -> list[Reply]:
-        """Commands that an earlier boot began and never finished: nobody knows, and nothing is done again."""
-        rows = self._db.execute("SELECT id FROM commands WHERE reply IS NULL AND boot < ?", (self.boot,)).fetchall()
-        hint = "look at the terminal; send a new command only if nothing was done"
-        message = "the controller stopped while it carried the command out"
-        replies = [Reply(row[0], ReplyState.UNKNOWN, "controller.restarted", message, hint) for row in rows]
+        """Answer them: what surely had not begun has failed, of the rest nobody knows; nothing is done again."""
+        replies = [_settled(one) for one in self.doubtful()]
         for reply in replies:
             self.finish_command(reply)
         return replies
@@ -161,6 +172,15 @@ class Store:
 
     def _set_number(self, name: str, value: int) -> None:
         self._db.execute("INSERT OR REPLACE INTO numbers VALUES (?,?)", (name, value))
+
+
+def _settled(one: Doubtful) -> Reply:
+    if one.untouched:
+        message = "the controller stopped while the command waited; nothing was done"
+        return Reply(one.command, ReplyState.FAILED, "controller.restarted", message, "send it again")
+    hint = "look at the terminal; send a new command only if nothing was done"
+    message = "the controller stopped while it carried the command out"
+    return Reply(one.command, ReplyState.UNKNOWN, "controller.restarted", message, hint)
 
 
 class _Transaction:

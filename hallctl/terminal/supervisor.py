@@ -19,6 +19,7 @@ from hallctl.errors import (
     CodecError,
     HallctlError,
     LocalCodecError,
+    NothingDone,
     TerminalBusy,
     TerminalError,
     TerminalOffline,
@@ -143,7 +144,7 @@ class TerminalSupervisor:
             raise late from exc
         except LocalCodecError:
             raise
-        except (TransportError, CodecError) as exc:
+        except (TransportError, CodecError, NothingDone) as exc:
             self._break_session(exc)
             raise
 

@@ -52,7 +52,26 @@ class Feed:
     lines: int = 1
 
 
-Element = TextLine | Columns | QrCode | Rule | Feed
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in dots. ``rows`` are ``width`` dots each, packed into whole bytes, the left one first, 1 is black."""
+
+    width: int
+    rows: bytes
+    align: Align = Align.CENTER
+
+    @property
+    def stride(self) -> int:
+        """Bytes of one row."""
+        return (self.width + 7) // 8
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return len(self.rows) // self.stride if self.width else 0
+
+
+Element = TextLine | Columns | QrCode | Rule | Feed | Picture
 
 
 @dataclass(frozen=True, slots=True)

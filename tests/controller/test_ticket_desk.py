@@ -51,7 +51,7 @@ class Bench:
     async def print(self, expires_s=30, **request):
         command = Command("c-1", "ticket.print", self.clock.now() + timedelta(seconds=expires_s), {})
         request = {"fields": {"number": "A001"}, **request}
-        return await self.desk.print_ticket(command, PrintTicket.model_validate(request))
+        return await self.desk.print_ticket(command, PrintTicket.model_validate(request), self.progress.append)
 
 
 async def test_a_confirmed_ticket_is_printed_under_the_commands_id_and_in_the_halls_time():

@@ -10,7 +10,7 @@ import structlog
 
 from hallctl.clock import SystemClock
 from hallctl.errors import LinkError
-from hallctl.link import BrokerSettings, CommandIntake, Lease, Session, Topics, Uplink
+from hallctl.link import BrokerSettings, CommandIntake, Lease, Progress, Session, Topics, Uplink
 from hallctl.link.payloads import command_envelope, read_reply
 from hallctl.link.registry import fold_state, is_online, read_state, read_terminal
 from hallctl.model import (
@@ -53,7 +53,7 @@ class Box:
         self.gate.set()
         self.task: asyncio.Task[None] | None = None
 
-    async def handle(self, command: Command) -> Reply:
+    async def handle(self, command: Command, _progress: Progress) -> Reply:
         self.handled.append(command)
         await self.gate.wait()
         return Reply(command.id, ReplyState.SUCCEEDED, data={"n": len(self.handled)})

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from hallctl.errors import RemoteCodecError
 
-# Prefix -> parameter bytes that follow; -1: length in two bytes (pL pH), -2: length in four, -3: raster, -4: cut.
+# Prefix -> parameter bytes that follow; -1: length in two bytes (pL pH), -2: length in four, -3: raster, -4: cut,
+# -5: DLE DC4.
 _PARAMETERS: dict[bytes, int] = {
-    b"\x10\x04": 1, b"\x10\x05": 1, b"\x10\x14": 3,
-    b"\x1b@": 0, b"\x1ba": 1, b"\x1bE": 1, b"\x1bG": 1, b"\x1bd": 1, b"\x1bJ": 1, b"\x1b!": 1, b"\x1b-": 1,
+    b"\x10\x04": 1, b"\x10\x05": 1, b"\x10\x14": -5,
+    b"\x1b@": 0, b"\x1bi": 0, b"\x1bm": 0, b"\x1ba": 1, b"\x1bE": 1, b"\x1bG": 1, b"\x1bd": 1, b"\x1bJ": 1,
+    b"\x1b!": 1, b"\x1b-": 1,
     b"\x1b2": 0, b"\x1b3": 1, b"\x1bt": 1, b"\x1bR": 1, b"\x1bM": 1, b"\x1b ": 1, b"\x1b{": 1, b"\x1bp": 3,
     b"\x1b$": 2, b"\x1b\\": 2, b"\x1bV": 1,
     b"\x1c&": 0, b"\x1c.": 0, b"\x1c!": 1, b"\x1c-": 1, b"\x1cS": 2, b"\x1cW": 1, b"\x1c(": -1,
@@ -95,6 +97,8 @@ class CommandDecoder:
                 return start + 5, across * down if len(rest) >= 5 else None
             case -4:
                 return start + 1, int(rest[0] in (65, 66, 97, 98, 103, 104)) if rest else None
+            case -5:
+                return start + 1, {1: 2, 2: 2, 7: 1, 8: 7}.get(rest[0], 0) if rest else None
             case count:
                 return start, count
 

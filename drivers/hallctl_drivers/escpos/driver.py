@@ -6,9 +6,9 @@ first byte of a ticket is out, whatever goes wrong is an unknown outcome and not
 
 import secrets
 import string
-from collections.abc import Callable
 
 from hallctl.driver import (
+    Ability,
     Connection,
     Health,
     PrintJob,
@@ -18,12 +18,25 @@ from hallctl.driver import (
     TerminalDriver,
     TicketPrinter,
 )
-from hallctl.errors import CodecError, Fault, TerminalError, TransportError, TransportTimeout
+from hallctl.errors import (
+    CodecError,
+    Fault,
+    LocalCodecError,
+    NothingDone,
+    RemoteCodecError,
+    TerminalError,
+    TransportError,
+    TransportTimeout,
+)
+from hallctl.ticket import SAMPLES, TextLine, Ticket, self_test_ticket
 from hallctl.transport import Transport
 from hallctl_drivers.escpos import codec
 from hallctl_drivers.escpos.config import EscposOptions
-from hallctl_drivers.escpos.faults import PrinterStatus, from_auto_status, from_queued, from_real_time, report
-from hallctl_drivers.escpos.status import AutoStatus, Frame, Printed, Queued, RealTime, StatusDecoder
+from hallctl_drivers.escpos.faults import PrinterStatus, from_real_time, report
+from hallctl_drivers.escpos.line import PrinterLine
+from hallctl_drivers.escpos.probes import Voice, find_confirmation, find_voice, is_cleared, is_queued, try_out
+from hallctl_drivers.escpos.status import Printed
+from hallctl_drivers.escpos.style import style_of
 
 PROBES = 3
 PAPER = 4  # the n of DLE EOT that asks for the paper
@@ -31,36 +44,36 @@ _IDENT = string.ascii_letters + string.digits
 
 
 class EscposPrinter(TerminalDriver, TicketPrinter):
-    """One printer on a port of its own: TCP 9100, serial, or the kernel's /dev/usb/lp0."""
+    """One printer on a port of its own: TCP 9100, serial, USB, or the kernel's /dev/usb/lp0."""
 
     def __init__(self, context: TerminalContext, options: EscposOptions) -> None:
         self.poll_every_s = options.poll_every_s
         self._context = context
         self._options = options
-        self._transport: Transport | None = None
-        self._decoder = StatusDecoder()
-        self._answers: tuple[int, ...] = ()  # the n of DLE EOT n that this printer answers
-        self._asb = False
+        self._profile = options.resolved
+        self._style = style_of(self._profile)
+        self._open: PrinterLine | None = None
+        self._voice = Voice()
         self._confirm: str | None = None  # None: not known yet
         self._probes_failed = 0
         self._fence_owed = False  # a fence of an earlier ticket may still be answered
+        self._fragment = False  # what an interrupted ticket has printed still hangs on the roll
 
     async def start(self, connection: Connection) -> None:
         """Reset the printer, and find out what it can say. Raises ``TransportTimeout`` when it says nothing at all."""
         if not isinstance(connection, Transport):
             raise TerminalError("a ticket printer needs a port of its own", hint="write port: tcp://HOST:9100")
-        self._transport = connection
-        await self._forget_input()
-        await self._port().write(codec.INIT)
-        self._answers = await self._probe_real_time()
-        self._asb = await self._answered(codec.ASB_ON, lambda frame: isinstance(frame, AutoStatus))
-        self._confirm = None if self._options.confirm == "auto" else self._options.confirm
-        if not self._answers and not self._asb:
+        self._open = line = PrinterLine(connection, self._context.clock, self._options.reply_timeout_s)
+        await line.forget_input()
+        await line.send(codec.flush(self._style) + codec.INIT, self._options.confirm_timeout_s)
+        self._voice = await find_voice(line)
+        self._confirm = None if self._profile.confirm == "auto" else self._profile.confirm
+        if not self._voice:
             self._accept_silence()
 
     async def poll(self) -> Health:
         """Ask for the state with ``DLE EOT``; a printer that answered at the start and is silent now is an error."""
-        if not self._speaks:
+        if not self._voice:
             return Health(info={"paper": "unknown", "replies": False, "confirm": "none"})
         status = await self._status()
         if status.error is None:
@@ -69,70 +82,99 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
             "paper": status.paper,
             "replies": True,
             "confirm": self._confirm or "unknown",
-            "automatic_status": self._asb,
-            "status_queries": list(self._answers),
+            "automatic_status": self._voice.automatic,
+            "status_queries": list(self._voice.questions),
         }
         return Health(faults=status.reports, info=info)
 
     async def print_ticket(self, job: PrintJob) -> PrintOutcome:
         """Print, cut, and wait for the printer's word. Raises before anything is sent, or not at all."""
-        body = codec.encode_ticket(job.ticket, self._options.style)
-        await self._refuse_when_faulty()
-        if self._confirm is None:
-            await self._find_confirmation()
-        if self._fence_owed:
-            await self._settle_fence()
-        ident = "".join(secrets.choice(_IDENT) for _ in range(4)).encode()
+        body = codec.encode_ticket(job.ticket, self._style)
         try:
-            await self._send(codec.INIT + (codec.ASB_ON if self._asb else b"") + body)
-            return await self._confirmed(ident)
+            await self._get_ready()
+        except (TransportError, RemoteCodecError) as exc:
+            raise NothingDone(exc.message, code=exc.code, hint=exc.hint) from exc
+        if self._fragment:
+            body = self._style.ending + body
+        ident = "".join(secrets.choice(_IDENT) for _ in range(4)).encode()
+        self._fragment = True
+        try:
+            await self._line.send(self._fresh + body, self._options.confirm_timeout_s)
+            outcome = await self._confirmed(ident)
         except TransportTimeout as exc:
-            return await self._unknown(exc.message)
-        except (TransportError, CodecError, Fault) as exc:
+            return PrintOutcome(PrintState.UNKNOWN, reason=await self._why(exc.message))
+        except Fault as exc:
+            return PrintOutcome(PrintState.UNKNOWN, reason=await self._take_back(exc.message))
+        except (TransportError, CodecError) as exc:
             return PrintOutcome(PrintState.UNKNOWN, reason=exc.message)
+        self._fragment = False
+        return outcome
+
+    async def abilities(self) -> tuple[Ability, ...]:
+        """Ask for everything that can be asked for; nothing is printed."""
+        await self._line.forget_input()
+        found = await try_out(self._line, self._voice, self._confirm, self._profile)
+        await self._line.write(self._fresh)
+        return found
+
+    def self_test_ticket(self, terminal: str) -> Ticket:
+        """The self-test in this printer's width; lines that it can't print are left out and named."""
+        profile = self._profile
+        printable = tuple((name, text) for name, text in SAMPLES if self._can_print(text))
+        missing = [name for name, text in SAMPLES if not self._can_print(text)]
+        notes = [
+            f"profile {self._options.profile}, {profile.encoding}, {profile.paper_width} mm",
+            f"confirmed by {self._confirm or 'unknown'}, cut {profile.cut}, QR {profile.qr}",
+        ]
+        notes += [f"can't print: {', '.join(missing)}"] * bool(missing)
+        return self_test_ticket(terminal, self._style.columns, printable, tuple(notes))
 
     @property
-    def _speaks(self) -> bool:
-        return bool(self._answers) or self._asb
-
-    def _port(self) -> Transport:
-        if self._transport is None:
+    def _line(self) -> PrinterLine:
+        if self._open is None:
             raise TerminalError("the printer has not been started")
-        return self._transport
+        return self._open
+
+    @property
+    def _fresh(self) -> bytes:
+        """What clears the line and every setting."""
+        return codec.INIT + (codec.ASB_ON if self._voice.automatic else b"")
+
+    def _can_print(self, text: str) -> bool:
+        try:
+            codec.encode_ticket(Ticket((TextLine(text),)), self._style)
+        except LocalCodecError:
+            return False
+        return True
 
     def _accept_silence(self) -> None:
-        if self._options.confirm != "none":
+        if self._profile.confirm != "none":
             raise TransportTimeout(
-                f"{self._port().name}: the printer does not answer",
+                f"{self._line.name}: the printer does not answer",
                 hint="is it switched on, and is the serial speed right? set confirm: none where the port "
                 "carries no answers",
             )
         self._context.log.warning("printer port carries no answers", terminal=self._context.terminal)
 
-    async def _probe_real_time(self) -> tuple[int, ...]:
-        """Some clones leave out n = 2 or 3; asking them again in every poll would only time out."""
-        found = [n for n in (1, 2, 3, 4) if await self._answered(codec.real_time_status(n), _is_real_time)]
-        return tuple(found)
-
     async def _find_confirmation(self) -> None:
-        """Try ``GS ( H``, then the fence; a printer that is stopped answers neither, so ask only when it is well."""
+        """A busy printer may be slow to answer: only one that stays silent three times confirms nothing."""
         if self._confirm is not None:
             return
-        ident = b"h0ok"
-        if await self._answered(codec.ask_when_printed(ident), lambda frame: frame == Printed(ident)):
-            self._confirm = "gs_h"
-        elif await self._answered(codec.INIT + codec.FENCE, _is_queued):
-            self._confirm = "fence"
-        else:
-            # A busy printer may have been slow to answer: only one that stays silent confirms nothing.
+        self._confirm = await find_confirmation(self._line)
+        if self._confirm is None:
             self._probes_failed += 1
             self._confirm = "none" if self._probes_failed >= PROBES else None
-        await self._port().write(
-            codec.INIT + (codec.ASB_ON if self._asb else b"")
-        )  # clears what a clone mistook for text
+        await self._line.write(self._fresh)
+
+    async def _get_ready(self) -> None:
+        """Everything that can go wrong before the first byte of a ticket."""
+        await self._refuse_when_faulty()
+        await self._find_confirmation()
+        if self._fence_owed:
+            await self._settle_fence()
 
     async def _refuse_when_faulty(self) -> None:
-        if not self._speaks:
+        if not self._voice:
             return
         error = (await self._status()).error
         if error is not None:
@@ -140,41 +182,25 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
 
     async def _status(self) -> PrinterStatus:
         """Ask every question that this printer answers; one without ``DLE EOT`` repeats its automatic status."""
-        await self._forget_input()
-        if not self._answers:
-            frame = await self._ask(codec.ASB_ON, lambda found: isinstance(found, AutoStatus))
-            return from_auto_status(frame.data) if isinstance(frame, AutoStatus) else PrinterStatus()
-        answers = {}
-        for n in self._answers:
-            frame = await self._ask(codec.real_time_status(n), _is_real_time)
-            if isinstance(frame, RealTime):
-                answers[n] = frame.value
+        await self._line.forget_input()
+        answers = await self._line.real_time(self._voice.questions)
         status = from_real_time(answers)
-        if PAPER not in answers and self._asb:
-            automatic = await self._ask(codec.ASB_ON, lambda found: isinstance(found, AutoStatus))
-            status = (
-                status.with_paper_of(from_auto_status(automatic.data)) if isinstance(automatic, AutoStatus) else status
-            )
+        if PAPER not in answers and self._voice.automatic:
+            automatic = await self._line.automatic()
+            if automatic is not None:
+                return status.with_paper_of(automatic) if answers else automatic
         return status
-
-    async def _send(self, data: bytes) -> None:
-        """A printer that has stopped takes no more once its buffer and the network's are full."""
-        timeout_s = self._options.confirm_timeout_s
-        try:
-            async with self._context.clock.timeout(timeout_s):
-                await self._port().write(data)
-        except TimeoutError as exc:
-            raise TransportTimeout(f"{self._port().name}: the printer took no data for {timeout_s:g} s") from exc
 
     async def _confirmed(self, ident: bytes) -> PrintOutcome:
         """Wait for the word that the ticket is on paper; a fault on the way is raised as ``Fault``."""
         timeout_s = self._options.confirm_timeout_s
         if self._confirm == "gs_h":
-            await self._ask(codec.ask_when_printed(ident), lambda frame: frame == Printed(ident), timeout_s, watch=True)
+            question = codec.ask_when_printed(ident)
+            await self._line.ask(question, lambda frame: frame == Printed(ident), timeout_s, watch=True)
             return PrintOutcome(PrintState.PRINTED, "gs_h")
         if self._confirm == "fence":
             self._fence_owed = True
-            await self._ask(codec.FENCE, _is_queued, timeout_s, watch=True)
+            await self._line.ask(codec.FENCE, is_queued, timeout_s, watch=True)
             self._fence_owed = False
             await self._refuse_when_faulty()
             return PrintOutcome(PrintState.PRINTED, "fence")
@@ -188,74 +214,32 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
         been silent for the reply time: fences are answered in order, and nothing is printed between these two. Raises
         ``Fault`` when none is answered: the printer has not finished the earlier ticket.
         """
-        if not await self._answered(codec.FENCE, _is_queued, self._options.confirm_timeout_s):
+        if not await self._line.answered(codec.FENCE, is_queued, self._options.confirm_timeout_s):
             unsettled = report("printer.unsettled")
             raise Fault(unsettled.code, unsettled.message, hint=unsettled.hint)
-        while await self._answered(b"", _is_queued):
+        while await self._line.answered(b"", is_queued):
             pass
         self._fence_owed = False
 
-    async def _unknown(self, reason: str) -> PrintOutcome:
-        """Say why, if the printer still answers."""
+    async def _why(self, reason: str) -> str:
+        """Why the printer fell silent, if it still says so; then the rest of the ticket is taken back."""
         try:
             await self._refuse_when_faulty()
         except Fault as exc:
-            reason = exc.message
+            return await self._take_back(exc.message)
         except (TransportError, CodecError) as exc:
-            reason = f"{reason}; {exc.message}"
-        return PrintOutcome(PrintState.UNKNOWN, reason=reason)
+            return f"{reason}; {exc.message}"
+        return reason
 
-    async def _answered(self, question: bytes, accept: Callable[[Frame], bool], timeout_s: float | None = None) -> bool:
+    async def _take_back(self, reason: str) -> str:
+        """Delete what a stopped printer would print after the repair, when somebody else holds a new ticket already.
+
+        Only printers with ``DLE DC4`` function 8 can; the others keep their buffer, and the reason says so.
+        """
         try:
-            await self._ask(question, accept, timeout_s)
-        except TransportTimeout:
-            return False
-        return True
-
-    async def _ask(
-        self, question: bytes, accept: Callable[[Frame], bool], timeout_s: float | None = None, *, watch: bool = False
-    ) -> Frame:
-        """Send and wait for the frame that ``accept`` takes. ``watch``: an error told meanwhile is raised."""
-        wait_s = timeout_s or self._options.reply_timeout_s
-        port = self._port()
-        if question:
-            await port.write(question)
-        try:
-            async with self._context.clock.timeout(wait_s):
-                return await self._next(accept, watch=watch)
-        except TimeoutError as exc:
-            raise TransportTimeout(f"{port.name}: the printer did not answer within {wait_s:g} s") from exc
-
-    async def _next(self, accept: Callable[[Frame], bool], *, watch: bool) -> Frame:
-        while True:
-            frame = self._decoder.next()
-            if frame is None:
-                self._decoder.feed(await self._port().read())
-                continue
-            if watch:
-                _raise_error(frame)
-            if accept(frame):
-                return frame
-
-    async def _forget_input(self) -> None:
-        """Whatever was said before a question does not answer it."""
-        await self._port().drain_input()
-        self._decoder.reset()
-
-
-def _is_queued(frame: Frame) -> bool:
-    return isinstance(frame, Queued)
-
-
-def _is_real_time(frame: Frame) -> bool:
-    return isinstance(frame, RealTime)
-
-
-def _raise_error(frame: Frame) -> None:
-    status = PrinterStatus()
-    if isinstance(frame, AutoStatus):
-        status = from_auto_status(frame.data)
-    elif isinstance(frame, Queued):
-        status = from_queued(frame.value)
-    if status.error is not None:
-        raise Fault(status.error.code, status.error.message, hint=status.error.hint)
+            if await self._line.answered(codec.CLEAR, is_cleared):
+                self._fence_owed = False
+                return f"{reason}; the rest was deleted from the printer"
+        except (TransportError, CodecError) as exc:
+            return f"{reason}; {exc.message}"
+        return f"{reason}; the printer may print the rest after the repair"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from hallctl.ticket import Align, display_width
@@ -14,6 +15,13 @@ LINE_DOTS = 30  # the default line spacing, 1/6 inch at 203 dpi
 CELL_HEIGHT = 24
 CELL_WIDTH = 12
 DOTS_PER_MM = 8
+# Bytes that versions 1 to 40 hold at error correction M (ISO/IEC 18004, table 7).
+QR_CAPACITY = tuple(
+    accumulate(
+        (14, 12, 16, 20, 22, 22, 16, 30, 28, 33, 38, 36, 44, 31, 50, 38, 54, 56, 64, 42,
+         45, 68, 78, 54, 86, 62, 66, 65, 74, 106, 82, 86, 90, 94, 87, 102, 78, 110, 114, 118)
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,8 @@ class PrintedCode:
 
     @property
     def dots(self) -> int:
-        """Height on paper, near enough: version 1 has 21 modules, and each 16 bytes need about one version more."""
-        return (21 + 4 * (len(self.data) // 16)) * self.module
+        """Height on paper."""
+        return qr_modules(len(self.data)) * self.module
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,11 @@ class PrintedTicket:
         from hallctl_drivers.escpos.draw import draw_ticket  # noqa: PLC0415  # OpenCV belongs to an extra
 
         return draw_ticket(self)
+
+
+def qr_modules(size: int) -> int:
+    """Modules across a QR code of so many bytes at correction M (ISO/IEC 18004, table 7); 0: it holds no more."""
+    return next((17 + 4 * version for version, room in enumerate(QR_CAPACITY, 1) if size <= room), 0)
 
 
 def broken(runs: tuple[Run, ...], width: int) -> Iterator[tuple[Run, ...]]:

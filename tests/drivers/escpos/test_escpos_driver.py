@@ -94,9 +94,11 @@ async def test_paper_that_ends_within_a_ticket_leaves_it_unknown_and_nothing_is_
     printer, simulator = make_printer(clock, confirm=confirm), EscposSimulator("paper_out_mid_job")
     async with plugged(simulator) as port:
         await pass_time(clock, printer.start(port))
+        simulator.fault = "clone"  # one that can't delete its buffer
         outcome = await pass_time(clock, printer.print_ticket(job))
         assert outcome.state is PrintState.UNKNOWN
         assert "paper" in outcome.reason
+        assert "may print the rest" in outcome.reason
         simulator.load_paper()
         await pass_time(clock, printer.poll())
     assert len(simulator.tickets) == 1, "the printer itself finishes what it had"

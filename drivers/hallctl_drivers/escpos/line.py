@@ -1,0 +1,104 @@
+"""A conversation with one printer: questions, answers, and what comes in between."""
+
+from collections.abc import Callable
+
+from hallctl.clock import Clock
+from hallctl.errors import Fault, TransportTimeout
+from hallctl.transport import Transport
+from hallctl_drivers.escpos import codec
+from hallctl_drivers.escpos.faults import PrinterStatus, from_auto_status, from_queued
+from hallctl_drivers.escpos.status import AutoStatus, Frame, Queued, RealTime, StatusDecoder
+
+Accept = Callable[[Frame], bool]
+
+
+class PrinterLine:
+    """One open port with a printer at its end."""
+
+    def __init__(self, port: Transport, clock: Clock, reply_timeout_s: float) -> None:
+        self.name = port.name
+        self._port = port
+        self._clock = clock
+        self._reply_timeout_s = reply_timeout_s
+        self._decoder = StatusDecoder()
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes over, however long that takes."""
+        await self._port.write(data)
+
+    async def send(self, data: bytes, timeout_s: float) -> None:
+        """Hand a ticket over: one that has stopped takes no more once its buffer and the network's are full."""
+        try:
+            async with self._clock.timeout(timeout_s):
+                await self._port.write(data)
+        except TimeoutError as exc:
+            raise TransportTimeout(f"{self.name}: the printer took no data for {timeout_s:g} s") from exc
+
+    async def ask(
+        self, question: bytes, accept: Accept, timeout_s: float | None = None, *, watch: bool = False
+    ) -> Frame:
+        """Send and wait for the frame that ``accept`` takes. ``watch``: an error told meanwhile is raised as ``Fault``.
+
+        Raises ``TransportTimeout`` when none comes.
+        """
+        wait_s = timeout_s or self._reply_timeout_s
+        try:
+            async with self._clock.timeout(wait_s):
+                if question:
+                    await self._port.write(question)
+                return await self._next(accept, watch=watch)
+        except TimeoutError as exc:
+            raise TransportTimeout(f"{self.name}: the printer did not answer within {wait_s:g} s") from exc
+
+    async def answered(self, question: bytes, accept: Accept, timeout_s: float | None = None) -> bool:
+        """Whether the printer answers."""
+        try:
+            await self.ask(question, accept, timeout_s)
+        except TransportTimeout:
+            return False
+        return True
+
+    async def real_time(self, numbers: tuple[int, ...]) -> dict[int, int]:
+        """Every ``DLE EOT n`` at once, n to the byte that answers it: one way there and back instead of four."""
+        if not numbers:
+            return {}
+        answers: list[int] = []
+
+        def collect(frame: Frame) -> bool:
+            if isinstance(frame, RealTime):
+                answers.append(frame.value)
+            return len(answers) == len(numbers)
+
+        await self.ask(codec.real_time_status(*numbers), collect)
+        return dict(zip(numbers, answers, strict=True))
+
+    async def automatic(self) -> PrinterStatus | None:
+        """The automatic status, which the printer repeats when it is switched on again."""
+        frame = await self.ask(codec.ASB_ON, lambda found: isinstance(found, AutoStatus))
+        return from_auto_status(frame.data) if isinstance(frame, AutoStatus) else None
+
+    async def forget_input(self) -> None:
+        """Whatever was said before a question does not answer it."""
+        await self._port.drain_input()
+        self._decoder.reset()
+
+    async def _next(self, accept: Accept, *, watch: bool) -> Frame:
+        while True:
+            frame = self._decoder.next()
+            if frame is None:
+                self._decoder.feed(await self._port.read())
+                continue
+            if watch:
+                _raise_error(frame)
+            if accept(frame):
+                return frame
+
+
+def _raise_error(frame: Frame) -> None:
+    status = PrinterStatus()
+    if isinstance(frame, AutoStatus):
+        status = from_auto_status(frame.data)
+    elif isinstance(frame, Queued):
+        status = from_queued(frame.value)
+    if status.error is not None:
+        raise Fault(status.error.code, status.error.message, hint=status.error.hint)
