@@ -92,9 +92,9 @@ class Lane:
                     return reason
                 if not isinstance(reason, TerminalError) or self._clock.now() >= until:
                     raise Refusal(reason)
-                on_wait(reason)
                 waited = True
                 await mark(True)
+                on_wait(reason)
                 await self._until_able(until, reason)
 
     @contextlib.asynccontextmanager

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ from hallctl.driver import on_tcp
 from hallctl.fleet.reader import HallReader
 from hallctl.fleet.request import send_command
 from hallctl.link import BrokerSettings, Session, Topics
-from hallctl.model import ReplyState
+from hallctl.link.payloads import command_envelope
+from hallctl.model import Command, ReplyState
 
 TOPICS = Topics("hall-1", "box-1")
 CLOCK = SystemClock(trust_wall_clock=True)
@@ -33,7 +36,7 @@ def write(folder: Path, broker, terminals, **hall) -> Path:
         "broker": {"host": broker.host, "port": broker.port},
     }
     (folder / "controller.yaml").write_text(yaml.safe_dump(controller, allow_unicode=True))
-    document = {"terminals": terminals, "tickets": [LAYOUT], **hall}
+    document = {"terminals": terminals, "tickets": [LAYOUT], "printing": {"wait_s": 0}, **hall}
     (folder / "hall.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
     return folder / "controller.yaml"
 
@@ -211,3 +214,111 @@ async def test_a_killed_daemon_starts_a_new_boot_and_its_sequence_goes_on(broker
         async with daemon(config):
             view = await terminals_at(session, lambda view: view.state.boot == 2 and view.state.last_seq >= 3)
             assert view.state.status == "online"
+
+
+async def test_a_printer_without_paper_is_stood_in_for_and_a_ticket_waits_where_nobody_can(broker, tmp_path):
+    first, second = EscposSimulator(), EscposSimulator("half_open")
+    async with on_tcp(first) as one, on_tcp(second) as two, desk(broker) as session:
+        terminals = [{**printer("first", one), "fallback": "second"}, printer("second", two)]
+        config = write(tmp_path, broker, terminals, printing={"wait_s": 20})
+        async with daemon(config):
+            await terminals_at(session, lambda view: statuses(view).get("first") == ("online", None))
+            first.remove_paper()
+            told = []
+            request = {"printer": "first", "fields": {"number": "A001"}}
+
+            def progress(reply):
+                told.append(reply)
+                second.fault = None  # the other printer comes back while the ticket waits
+
+            reply = await send_command(session, TOPICS, "ticket.print", request, CLOCK, on_progress=progress)
+            assert reply.state is ReplyState.SUCCEEDED, reply
+            assert (reply.data["printer"], reply.data["instead_of"]) == ("second", "first")
+            assert told[0].code == "paper.end"
+    assert first.tickets == []
+    assert [ticket.lines for ticket in second.tickets] == [("A001",)]
+
+
+async def test_a_self_test_over_the_broker_prints_and_tells_the_abilities(broker, tmp_path, good_printer):
+    config = write(tmp_path, broker, [printer("good", good_printer.address_url)])
+    async with daemon(config), desk(broker) as session:
+        await terminals_at(session, lambda view: statuses(view).get("good") == ("online", None))
+        reply = await send_command(session, TOPICS, "printer.test", {"printer": "good"}, CLOCK)
+    assert (reply.state, reply.data["confirmed_by"]) == (ReplyState.SUCCEEDED, "gs_h")
+    assert len(reply.data["abilities"]) > 8
+    assert any(line.startswith("123456789") for line in good_printer.tickets[0].lines)
+
+
+class Feed:
+    """What was published, each message once, in whatever order it came."""
+
+    def __init__(self, session):
+        self._session = session
+        self._kept = []
+
+    async def first(self, wanted, seconds=40):
+        """The first event or reply that ``wanted`` accepts; it is taken out."""
+        async with asyncio.timeout(seconds):
+            while not (found := [data for data in self._kept if wanted(data)]):
+                message = await self._session.receive()
+                self._session.acknowledge(message)
+                self._kept.append(json.loads(message.payload or b"{}").get("data", {}))
+        self._kept.remove(found[0])
+        return found[0]
+
+
+async def send(session, name, number, **data):
+    """Publish ``ticket.print`` under the id ``name``; nobody waits for its reply."""
+    now = CLOCK.now()
+    request = {"printer": "good", "fields": {"number": number}, **data}
+    command = Command(name, "ticket.print", now + timedelta(seconds=60), request)
+    await session.publish(TOPICS.command("ticket.print"), command_envelope(command, "desk", now).encode())
+
+
+async def test_a_daemon_that_is_killed_within_a_ticket_tells_which_one_and_never_prints_it_again(
+    broker, tmp_path, good_printer
+):
+    options = {"poll_every_s": 1, "confirm": "gs_h", "confirm_timeout_s": 60}
+    terminal = {**printer("good", good_printer.address_url), "options": options}
+    config = write(tmp_path, broker, [terminal])
+    good_printer.fault = "no_gs_h"  # it prints, and its word never comes
+    async with desk(broker) as session:
+        feed = Feed(session)
+        async with daemon(config, expected_exit=-9) as process:
+            await terminals_at(session, lambda view: statuses(view).get("good") == ("online", None))
+            await session.subscribe(TOPICS.event("#"), TOPICS.reply("+"))
+            await send(session, "in-the-middle", "A007")
+            async with asyncio.timeout(20):
+                while not good_printer.tickets:
+                    await asyncio.sleep(0.02)
+            process.kill()
+        async with daemon(config):
+            event = await feed.first(lambda data: data.get("reason") == "the controller stopped while it printed")
+            assert (event["command"], event["text"], event["printer"]) == ("in-the-middle", "A007", "good")
+            reply = await feed.first(lambda data: data.get("state") == "unknown")
+            assert reply["command"] == "in-the-middle"
+            await send(session, "in-the-middle", "A007")
+            again = await feed.first(lambda data: data.get("command") == "in-the-middle" and "state" in data)
+            assert (again["state"], again["code"]) == ("unknown", "controller.restarted")
+    assert [ticket.lines for ticket in good_printer.tickets] == [("A007",)]
+
+
+async def test_a_daemon_that_is_killed_while_a_ticket_waits_for_paper_knows_that_nothing_was_printed(
+    broker, tmp_path, good_printer
+):
+    config = write(tmp_path, broker, [printer("good", good_printer.address_url)], printing={"wait_s": 50})
+    good_printer.remove_paper()
+    async with desk(broker) as session:
+        feed = Feed(session)
+        async with daemon(config, expected_exit=-9) as process:
+            await terminals_at(session, lambda view: statuses(view).get("good") == ("online", None))
+            await session.subscribe(TOPICS.event("#"), TOPICS.reply("+"))
+            await send(session, "waits", "A008")
+            await feed.first(lambda data: data.get("state") == "in_progress")
+            process.kill()
+        good_printer.load_paper()
+        async with daemon(config):
+            reply = await feed.first(lambda data: data.get("state") == "failed")
+            assert (reply["command"], reply["code"]) == ("waits", "controller.restarted")
+            assert "nothing was done" in reply["message"]
+    assert good_printer.tickets == []

@@ -280,3 +280,37 @@ async def test_what_is_too_old_to_wait_for_its_recorder_is_said_in_a_gap(path, c
     (gap,) = await outbox.trim()
     assert (gap.data["from"], gap.data["to"], gap.data["count"]) == (1, 3, 3)
     await outbox.close()
+
+
+async def test_a_command_that_only_waited_when_the_controller_stopped_has_failed_and_not_become_doubtful(path, clock):
+    outbox = opened(path, clock)
+    for name in ("waits", "acts", "waited"):
+        await outbox.begin_command(Command(name, "ticket.print", clock.now(), {"fields": {"number": name}}))
+    await outbox.mark_command("waits", untouched=True)
+    await outbox.mark_command("waited", untouched=True)
+    await outbox.mark_command("waited", untouched=False)
+    await outbox.close()
+    outbox = opened(path, clock)
+    doubtful = await outbox.doubtful()
+    assert {one.command: one.untouched for one in doubtful} == {"waits": True, "acts": False, "waited": False}
+    assert doubtful[0].data == {"fields": {"number": "waits"}}
+    states = {reply.command: reply.state for reply in await outbox.settle_doubtful()}
+    assert states == {"waits": ReplyState.FAILED, "acts": ReplyState.UNKNOWN, "waited": ReplyState.UNKNOWN}
+    assert await outbox.doubtful() == []
+    await outbox.close()
+
+
+async def test_a_log_of_the_first_layout_is_taken_over_with_its_commands(path, clock):
+    outbox = opened(path, clock)
+    await outbox.begin_command(Command("c-1", "ticket.print", clock.now(), {}))
+    await outbox.append(key(1))
+    await outbox.close()
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "ALTER TABLE commands DROP COLUMN data; ALTER TABLE commands DROP COLUMN untouched; PRAGMA user_version=1"
+        )
+    outbox = opened(path, clock)
+    (one,) = await outbox.doubtful()
+    assert (one.command, one.data, one.untouched) == ("c-1", {}, False)
+    assert outbox.last_seq == 1
+    await outbox.close()

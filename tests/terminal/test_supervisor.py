@@ -10,6 +10,7 @@ from hallctl.clock import ManualClock
 from hallctl.driver import Health, TerminalDriver
 from hallctl.errors import (
     Fault,
+    NothingDone,
     RemoteCodecError,
     TerminalBusy,
     TerminalOffline,
@@ -115,6 +116,19 @@ async def bench():
     bench = Bench(waiting_limit=2)
     yield bench
     await bench.end()
+
+
+@pytest.fixture
+async def make_bench():
+    made = []
+
+    def make(**options):
+        made.append(Bench(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.end()
 
 
 async def test_a_good_terminal_comes_online_once(bench):
@@ -250,3 +264,29 @@ def test_the_waits_between_attempts_grow_to_their_bound_with_jitter():
         waits = {back_off.wait_s(failures) for _ in range(50)}
         assert len(waits) > 1
         assert all(whole * 2 / 3 <= wait <= whole for wait in waits)
+
+
+async def test_a_device_that_is_plugged_in_ends_the_back_off_and_the_next_failure_is_a_first_one(make_bench):
+    plugged = False
+    bench = make_bench(plugged=lambda: plugged)
+    bench.connect_error = TransportUnavailable("not there", code="port.absent")
+    await bench.advance(120)  # long enough for the longest back-off
+    await bench.advance(0.1)
+    plugged = True
+    bench.connect_error = None
+    await bench.advance(0.6)
+    assert bench.state.status is TerminalStatus.ONLINE
+
+
+async def test_a_device_that_failed_before_anything_was_sent_is_opened_again(bench):
+    await bench.advance(1)
+
+    async def refuses(driver):
+        raise NothingDone("half open", code="device.mute")
+
+    with pytest.raises(NothingDone):
+        await bench.supervisor.act(refuses)
+    await bench.advance(0)
+    assert (bench.state.status, bench.state.reason) == (TerminalStatus.OFFLINE, "device.mute")
+    await bench.advance(9)
+    assert bench.driver.starts == 2

@@ -1,13 +1,14 @@
 """A printed ticket as PNG, dot by dot at 203 dpi: for the demo, for documentation, and for tests that read the QR code.
 
-OpenCV 5 brings a font with Chinese, so no font file is needed; characters that no font here has are drawn as boxes.
+Fonts are those of ``faces``; characters that none of them has are drawn as boxes.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hallctl.errors import ConfigError
 from hallctl.ticket import Align
-from hallctl_drivers.escpos.glyphs import dressed, libraries, pen_for
+from hallctl_drivers.escpos.faces import array_library
+from hallctl_drivers.escpos.glyphs import dressed, pen_for
 from hallctl_drivers.escpos.paper import (
     CELL_HEIGHT,
     CELL_WIDTH,
@@ -23,7 +24,7 @@ from hallctl_drivers.escpos.paper import (
 from hallctl_drivers.escpos.raster import modules_of
 
 if TYPE_CHECKING:
-    from hallctl_drivers.escpos.glyphs import Ink
+    from hallctl_drivers.escpos.faces import Ink
 
 _MARGIN = {384: 40, 576: 32}  # dots of paper beside the printable width: 58 mm and 80 mm paper
 _TOP = 24
@@ -36,7 +37,7 @@ _LEVELS = {48: 0, 49: 1, 50: 2, 51: 3}
 
 def draw_ticket(ticket: PrintedTicket) -> bytes:
     """The whole ticket on its paper, PNG."""
-    cv2, numpy = libraries()
+    cv2, numpy = _opencv(), array_library()
     strips = [_strip(mark, ticket.width) for mark in ticket.marks]
     ink = numpy.vstack([numpy.zeros((_TOP, ticket.width), numpy.uint8), *strips])
     margin = _MARGIN.get(ticket.width, 32)
@@ -52,7 +53,7 @@ def draw_ticket(ticket: PrintedTicket) -> bytes:
 
 
 def _strip(mark: Mark, width: int) -> "Ink":
-    _, numpy = libraries()
+    numpy = array_library()
     match mark:
         case Fed(dots=dots):
             blank: Ink = numpy.zeros((dots, width), numpy.uint8)
@@ -66,7 +67,7 @@ def _strip(mark: Mark, width: int) -> "Ink":
 
 
 def _line(line: PrintedLine, width: int) -> "Ink":
-    _, numpy = libraries()
+    numpy = array_library()
     strip: Ink = numpy.zeros((line.dots, width), numpy.uint8)
     base = max([CELL_HEIGHT, *(run.font.height * CELL_HEIGHT for run in line.runs)])
     left = _left(sum(run.dots for run in line.runs), line.align, width)
@@ -85,15 +86,16 @@ def _cell(character: str, run: Run) -> "Ink":
     pen = pen_for("auto")
     if pen.has(character):
         return pen.cell(character, run.font)
-    cv2, numpy = libraries()
+    numpy = array_library()
     across = CELL_WIDTH if character < "\x80" else 2 * CELL_WIDTH
     box: Ink = numpy.zeros((CELL_HEIGHT, across), numpy.uint8)
-    cv2.rectangle(box, (3, 3), (across - 4, CELL_HEIGHT - 4), (255,), 1)
-    return dressed(box, run.font, numpy)
+    box[3:-3, 3:-3] = 255
+    box[4:-4, 4:-4] = 0
+    return dressed(box, run.font)
 
 
 def _code(code: PrintedCode) -> "Ink":
-    _, numpy = libraries()
+    numpy = array_library()
     modules = modules_of(code.data, _LEVELS.get(code.level, 0))
     ink: Ink = numpy.kron(255 - modules, numpy.ones((code.module, code.module), numpy.uint8))
     quiet = 2 * code.module
@@ -102,7 +104,7 @@ def _code(code: PrintedCode) -> "Ink":
 
 
 def _placed(ink: "Ink", align: Align, width: int) -> "Ink":
-    _, numpy = libraries()
+    numpy = array_library()
     ink = ink[:, :width]
     left = _left(ink.shape[1], align, width)
     padded: Ink = numpy.pad(ink, ((0, 0), (left, width - left - ink.shape[1])))
@@ -116,7 +118,7 @@ def _left(dots: int, align: Align, width: int) -> int:
 
 def _torn(paper: "Ink") -> "Ink":
     """Teeth of the tear bar at both ends."""
-    _, numpy = libraries()
+    numpy = array_library()
     across = numpy.arange(paper.shape[1])
     depth = numpy.abs((across % (2 * _TOOTH)) - _TOOTH) // 2
     rows = numpy.arange(_TOOTH)[:, None]
@@ -126,9 +128,17 @@ def _torn(paper: "Ink") -> "Ink":
 
 
 def _on_desk(paper: "Ink") -> "Ink":
-    _, numpy = libraries()
+    numpy = array_library()
     height, width = paper.shape[:2]
     desk: Ink = numpy.full((height + 48, width + 48, 3), _DESK, numpy.uint8)
     desk[30 : 30 + height, 28 : 28 + width] = numpy.array(_DESK) - 28
     desk[24 : 24 + height, 24 : 24 + width] = paper
     return desk
+
+
+def _opencv() -> Any:
+    try:
+        import cv2  # noqa: PLC0415  # belongs to an extra
+    except ImportError as exc:
+        raise ConfigError("drawing a ticket needs OpenCV", hint="install hallctl[camera]") from exc
+    return cv2

@@ -1,0 +1,50 @@
+"""Advice: what runs, and will make trouble all the same."""
+
+from hallctl.config import load_hall
+from hallctl.driver.advice import advise
+from hallctl.driver.hallcheck import check_hall
+
+HALL = """\
+buses:
+  - {id: bus-a, port: "serial:///dev/ttyUSB0?baud=9600"}
+terminals:
+  - {id: p1, driver: escpos, port: "file:///dev/usb/lp1"}
+  - {id: p2, driver: escpos, port: "serial:///dev/serial/by-id/usb-x?baud=9600"}
+  - {id: p3, driver: escpos, port: "usb://04b8:0e15?serial=X", fallback: p1}
+  - {id: p4, driver: escpos, port: "tcp://h:9100", fallback: p9}
+  - {id: p5, driver: escpos, port: "tcp://h:9101", fallback: p5}
+  - {id: pad, driver: ff68-pad, bus: bus-a, address: 1}
+  - {id: p6, driver: escpos, port: "tcp://h:9102", fallback: pad}
+tickets:
+  - id: queue
+    lines:
+      - {text: A}
+      - {logo: nowhere.png}
+"""
+
+
+def test_names_that_change_with_every_plug_and_absent_logos_are_advised_against(tmp_path):
+    path = tmp_path / "hall.yaml"
+    path.write_text(HALL)
+    hall = check_hall(load_hall(path))
+    assert [(one.line, one.code) for one in advise(hall)] == [
+        (2, "port.unstable"),
+        (4, "port.unstable"),
+        (15, "logo"),
+    ]
+    assert all(one.hint for one in advise(hall))
+
+
+def test_a_wrong_fallback_is_a_mistake_and_its_printer_runs_without_it(tmp_path):
+    path = tmp_path / "hall.yaml"
+    path.write_text(HALL)
+    hall = check_hall(load_hall(path))
+    assert [(problem.line, problem.pointer) for problem in hall.problems] == [
+        (7, "/terminals/3/fallback"),
+        (8, "/terminals/4/fallback"),
+        (10, "/terminals/6/fallback"),
+    ]
+    assert "'p9'" in str(hall.problems[0])
+    assert "no printer" in str(hall.problems[2])
+    running = {terminal.id: terminal.fallback for terminal in hall.document.terminals}
+    assert running == {"p1": None, "p2": None, "p3": "p1", "p4": None, "p5": None, "pad": None, "p6": None}
