@@ -64,12 +64,13 @@ class TerminalWatch:
 
     async def _alert_about(self, event: Event) -> None:
         data = event.data
-        if event.type is EventType.FAULT_RAISED and data["severity"] == Severity.ERROR:
+        if event.type is EventType.FAULT_RAISED:  # a warning too: paper is brought before the last ticket is printed
             await self._alerts.raise_once(
                 AlertKind.TERMINAL_FAULT,
                 data["terminal"],
                 f"{data['terminal']}: {data['message']}",
                 code=data["code"],
+                severity=Severity(data["severity"]),
                 data={"hint": data["hint"]},
             )
         if event.type is EventType.FAULT_CLEARED:

@@ -7,6 +7,8 @@ the printer back to the kernel.
 
 import asyncio
 import contextlib
+import errno
+import os
 import threading
 import time
 from collections import deque
@@ -111,12 +113,14 @@ class UsbTransport(Transport):
             job()
         except OSError as exc:
             self._stop(f"unplugged? {exc.strerror or exc}")
-        with self._something:
-            self._running -= 1
-            last = not self._running
-        if last:
-            self._device.close()
-            self._tell(self._end)
+        finally:  # whatever else libusb raised: the last thread gives the printer back
+            self._stop("the port failed")
+            with self._something:
+                self._running -= 1
+                last = not self._running
+            if last:
+                self._device.close()
+                self._tell(self._end)
 
     def _hear_for_ever(self) -> None:
         while not self._closing:
@@ -132,8 +136,9 @@ class UsbTransport(Transport):
     def _send_for_ever(self) -> None:
         while not self._closing:
             with self._something:
+                if not self._writes and not self._something.wait(LOOK_S) and not self._device.plugged:
+                    raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
                 if not self._writes:
-                    self._something.wait(LOOK_S)
                     continue
                 job = self._writes[0]
             if job.rest and not (job.done.cancelled() and not job.started):

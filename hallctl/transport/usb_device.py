@@ -6,6 +6,7 @@ detached while the port is open and bound again afterwards, also when a killed p
 
 import contextlib
 import errno
+import os
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from hallctl.transport.usb_names import UsbIdentity
 
 _PRINTER_CLASS = 7
 _VENDOR_CLASS = 0xFF
+_IPP_OVER_USB = 4  # a protocol of class 7 that takes no ESC/POS
 _BULK = 2
 _IN = 0x80
 _PERMISSION = ("port.permission", "add the daemon's user to the group lp, or install the udev rules")
@@ -37,22 +39,23 @@ class Endpoints:
 class UsbPrinterDevice:
     """A claimed printer interface. One thread may read while another writes."""
 
-    def __init__(self, device: Any, ends: Endpoints) -> None:
+    def __init__(self, device: Any, ends: Endpoints, identity: UsbIdentity) -> None:
         self._device = device
         self._ends = ends
+        self._identity = identity
 
     @classmethod
     def open(cls, address: PortAddress, identity: UsbIdentity, backend: Any = None) -> Self:
         """Claim the printer. Raises ``TransportUnavailable``: absent, busy, permission, unsupported."""
         core = _pyusb()
+        _refuse_when_printed_to(address, identity)
         try:
-            device = core.find(
-                backend=backend or _libusb(),
-                custom_match=lambda found: (found.bus, found.address) == (identity.bus, identity.number),
-            )
+            device = _find(identity, backend or _libusb())
+            if device is None and backend is None:
+                device = _find(identity, _libusb(fresh=True))
             if device is None:
                 raise TransportUnavailable(f"{address}: it is gone again", code=_ABSENT[0], hint=_ABSENT[1])
-            return cls._claim(address, device)
+            return cls._claim(address, device, identity)
         except (core.USBError, NotImplementedError) as exc:
             raise _unavailable(address, exc) from exc
         except core.NoBackendError as exc:
@@ -61,10 +64,14 @@ class UsbPrinterDevice:
             ) from exc
 
     @classmethod
-    def _claim(cls, address: PortAddress, device: Any) -> Self:
+    def _claim(cls, address: PortAddress, device: Any, identity: UsbIdentity) -> Self:
         from usb import util  # noqa: PLC0415  # belongs to an extra
 
-        ends = _endpoints(address, device)
+        try:
+            ends = _endpoints(address, device)
+        except Exception:
+            util.dispose_resources(device)
+            raise
         try:
             if device.is_kernel_driver_active(ends.interface):
                 device.detach_kernel_driver(ends.interface)
@@ -72,9 +79,9 @@ class UsbPrinterDevice:
             if ends.alternate:
                 device.set_interface_altsetting(ends.interface, ends.alternate)
         except Exception:
-            cls(device, ends).close()
+            cls(device, ends, identity).close()
             raise
-        return cls(device, ends)
+        return cls(device, ends, identity)
 
     def read(self, timeout_s: float) -> bytes:
         """What the printer says within ``timeout_s``, possibly nothing. Raises ``OSError`` when it is gone."""
@@ -90,6 +97,11 @@ class UsbPrinterDevice:
     def speaks(self) -> bool:
         """Whether there is a way back."""
         return self._ends.incoming is not None
+
+    @property
+    def plugged(self) -> bool:
+        """Whether the kernel still lists it: one without a way back is not missed before the next write."""
+        return self._identity.plugged
 
     def close(self) -> None:
         """Release the printer and give it back to the kernel. Never raises."""
@@ -111,7 +123,27 @@ class UsbPrinterDevice:
         except core.USBTimeoutError:
             return None
         except core.USBError as exc:
+            if exc.errno == errno.EPIPE:  # a halted endpoint stays halted over closing and opening
+                with contextlib.suppress(core.USBError, NotImplementedError):
+                    self._device.clear_halt(endpoint)
             raise OSError(exc.errno or errno.EIO, exc.strerror or str(exc)) from exc
+
+
+def _find(identity: UsbIdentity, backend: Any) -> Any:
+    """libusb's own handle of the device that the kernel has under this number now."""
+    numbers = (identity.bus, identity.number)
+    return _pyusb().find(backend=backend, custom_match=lambda found: (found.bus, found.address) == numbers)
+
+
+def _refuse_when_printed_to(address: PortAddress, identity: UsbIdentity) -> None:
+    """usblp lets one process in: who has its node open (CUPS, say) is printing, and detaching would tear that off."""
+    if identity.lp is None:
+        return
+    try:
+        os.close(os.open(identity.lp, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as exc:
+        if exc.errno == errno.EBUSY:
+            raise TransportUnavailable(f"{address}: {identity.lp} is in use", code=BUSY[0], hint=BUSY[1]) from exc
 
 
 def _endpoints(address: PortAddress, device: Any) -> Endpoints:
@@ -138,7 +170,8 @@ def _of_interface(interface: Any) -> tuple[int, Endpoints] | None:
         incoming[0].bEndpointAddress if incoming else None,
         incoming[0].wMaxPacketSize if incoming else 64,
     )
-    return (0 if incoming else 1) + (0 if kind == _PRINTER_CLASS else 2), ends
+    rank = (0 if incoming else 1) + (0 if kind == _PRINTER_CLASS else 2)
+    return rank + (4 if interface.bInterfaceProtocol == _IPP_OVER_USB else 0), ends
 
 
 def _unavailable(address: PortAddress, exc: Exception) -> TransportUnavailable:
@@ -163,12 +196,25 @@ def _pyusb() -> Any:
     return usb.core
 
 
-def _libusb() -> Any:
-    """The system's libusb; where there is none, the one that comes with the package libusb-package."""
+_contexts: list[Any] = []  # kept for ever: a context must outlive the devices that were found through it
+
+
+def _libusb(*, fresh: bool = False) -> Any:
+    """The system's libusb; where there is none, the one that comes with the package libusb-package.
+
+    libusb hears of plugs from udev; where no udev runs (a container), one that was started before a device was plugged
+    in never lists it. ``fresh`` starts another one.
+    """
     from usb.backend import libusb1  # noqa: PLC0415  # belongs to an extra
 
-    if (backend := libusb1.get_backend()) is not None:
-        return backend
+    if libusb1.get_backend() is None:
+        return _packaged_libusb()
+    if fresh:
+        _contexts.append(libusb1._LibUSB(libusb1._lib))  # pyusb has no other way to a second context
+    return _contexts[-1] if _contexts else libusb1.get_backend()
+
+
+def _packaged_libusb() -> Any:
     try:
         import libusb_package  # noqa: PLC0415  # belongs to an extra
     except ImportError:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 from hallctl.errors import ConfigError, TransportUnavailable
 from hallctl.transport.base import PortAddress
@@ -37,9 +38,17 @@ class UsbIdentity:
         nodes = sorted(self.folder.glob(f"{self.socket}:*/usbmisc/lp*"))
         return Path("/dev/usb") / nodes[0].name if nodes else None
 
+    @property
+    def plugged(self) -> bool:
+        """Whether it is still there under the same number."""
+        try:
+            return _read(self.folder / "devnum") == str(self.number)
+        except OSError:
+            return False
+
     def __str__(self) -> str:
-        serial = f"?serial={self.serial}" if self.serial else f"?socket={self.socket}"
-        return f"usb://{self.vendor}:{self.product}{serial}"
+        name = {"serial": self.serial} if self.serial else {"socket": self.socket}
+        return f"usb://{self.vendor}:{self.product}?{urlencode(name)}"
 
 
 @dataclass(frozen=True, slots=True)

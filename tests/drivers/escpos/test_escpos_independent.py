@@ -1,16 +1,26 @@
 """Our simulator and our bytes against clients of other people: npm receiptio and receiptline, python-escpos."""
 
 import asyncio
+import base64
+import json
+import os
+import re
+import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 from escpos.printer import Dummy
 from hallctl_drivers.escpos import codec
+from hallctl_drivers.escpos.config import EscposOptions
+from hallctl_drivers.escpos.paper import PrintedRaster
 from hallctl_drivers.escpos.sim import EscposSimulator
+from hallctl_drivers.escpos.style import style_of
+from PIL import Image
 
 from hallctl.driver import on_tcp
-from hallctl.ticket import QrCode, TextLine, Ticket
+from hallctl.ticket import Align, Columns, Picture, QrCode, TextLine, Ticket
 
 
 def port_is_free():
@@ -62,3 +72,63 @@ def test_our_qr_bytes_are_those_of_python_escpos():
     dummy.qr("https://example.invalid/t/A001", ec=1, size=6, native=True)
     ours = codec.encode_ticket(Ticket((QrCode("https://example.invalid/t/A001"),)), codec.Style())
     assert dummy.output[dummy.output.index(b"\x1d(k") :].rstrip(b"\n") in ours
+
+
+def test_our_picture_bytes_are_those_of_python_escpos():
+    image = Image.frombytes("1", (64, 40), bytes(range(256)) + bytes(64))
+    dummy = Dummy(profile="TM-T88V")
+    dummy.image(image, impl="bitImageRaster", center=False)
+    inverted = bytes(byte ^ 0xFF for byte in image.tobytes())  # 1 is white there and black here
+    ours = codec.encode_ticket(Ticket((Picture(64, inverted, Align.LEFT),)), codec.Style())
+    head, data = ours[2:10], ours[10 : 10 + len(inverted)]
+    assert head == b"\x1dv0\x00\x08\x00\x28\x00"
+    assert data == codec.without_real_time(inverted)
+    theirs = dummy.output
+    assert head + inverted in theirs
+
+
+@pytest.fixture
+def escpos_tools(tmp_path):
+    """mike42's parser, where somebody has checked it out; gives a function from bytes to its commands."""
+    tools, library = os.environ.get("ESCPOS_TOOLS"), os.environ.get("ESCPOS_PHP")
+    php = shutil.which("php")
+    if not (tools and library and php):
+        pytest.skip("escpos-tools is in no registry: set ESCPOS_TOOLS and ESCPOS_PHP to checkouts, install php-cli")
+
+    def take_apart(data):
+        path = tmp_path / "stream.bin"
+        path.write_bytes(re.sub(rb"\x1c(&|\.|!.)", b"", data, flags=re.DOTALL))  # it knows no FS commands
+        script = Path(__file__).with_name("escpos_tools.php")
+        done = subprocess.run([php, script, path, tools, library], capture_output=True, timeout=60, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return take_apart
+
+
+@pytest.mark.parametrize("profile", ["generic", "no-chinese", "pos-58"])
+def test_escpos_tools_reads_in_our_stream_what_was_on_the_ticket(escpos_tools, profile):
+    elements = (
+        TextLine("政务服务中心", Align.CENTER, 2, 2, True),
+        TextLine("A001", Align.CENTER, 3, 3),
+        Columns("Service", "Waiting 5"),
+        QrCode("https://example.invalid/t/A001"),
+    )
+    style = style_of(EscposOptions(profile=profile).resolved)
+    data = codec.INIT + codec.encode_ticket(Ticket(elements), style)
+    commands = escpos_tools(data + codec.ask_when_printed(b"abcd"))
+    names = [command["name"] for command in commands]
+    assert names[0] == "InitializeCmd"
+    assert names[-1] == "RequestResponseTransmissionCmd"
+    assert not [name for name in names if "Unknown" in name]
+    texts = [bytes.fromhex(command["text"]) for command in commands if command.get("text")]
+    assert b"A001" in texts
+    assert ("FeedAndCutCmd" in names) == (style.cut != "none")
+    assert ("Code2DDataCmd" in names) == (style.draw_code is None)
+    simulator = EscposSimulator(width=style.dots)
+    simulator.feed(data)
+    simulator.tear_off()
+    rasters = [mark for mark in simulator.tickets[0].marks if isinstance(mark, PrintedRaster)]
+    pictures = [base64.b64decode(command["picture"]) for command in commands if "picture" in command]
+    assert [picture[-len(mark.data) :] for picture, mark in zip(pictures, rasters, strict=True)] == [
+        mark.data for mark in rasters
+    ]
