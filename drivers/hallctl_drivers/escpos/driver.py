@@ -4,8 +4,10 @@ What a printer can say of itself is probed, never inferred from its identity, be
 first byte of a ticket is out, whatever goes wrong is an unknown outcome and nothing is sent again.
 """
 
+import asyncio
 import secrets
 import string
+from dataclasses import replace
 
 from hallctl.driver import (
     Ability,
@@ -89,7 +91,7 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
 
     async def print_ticket(self, job: PrintJob) -> PrintOutcome:
         """Print, cut, and wait for the printer's word. Raises before anything is sent, or not at all."""
-        body = codec.encode_ticket(job.ticket, self._style)
+        body = await self._encoded(job.ticket)
         try:
             await self._get_ready()
         except (TransportError, RemoteCodecError) as exc:
@@ -165,6 +167,16 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
             self._probes_failed += 1
             self._confirm = "none" if self._probes_failed >= PROBES else None
         await self._line.write(self._fresh)
+
+    async def _encoded(self, ticket: Ticket) -> bytes:
+        """Drawing takes tens of milliseconds, and the first time the import of its libraries: not in the loop."""
+        if self._style.encoding is not None and self._style.draw_code is None:
+            try:
+                return codec.encode_ticket(ticket, replace(self._style, draw_line=None))
+            except LocalCodecError:
+                if self._style.draw_line is None:
+                    raise
+        return await asyncio.to_thread(codec.encode_ticket, ticket, self._style)
 
     async def _get_ready(self) -> None:
         """Everything that can go wrong before the first byte of a ticket."""

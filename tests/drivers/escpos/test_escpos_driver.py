@@ -147,15 +147,23 @@ async def test_a_port_without_answers_works_when_it_is_told_so(plugged, make_pri
     assert log.warnings
 
 
-async def test_text_that_can_not_be_printed_is_refused_before_a_byte_is_sent(
-    plugged, make_printer, pass_time, clock, job
-):
-    printer, simulator = make_printer(clock), EscposSimulator()
+async def test_text_that_can_not_be_printed_is_refused_before_a_byte_is_sent(plugged, make_printer):
+    printer, simulator = make_printer(), EscposSimulator()
     async with plugged(simulator) as port:
-        await pass_time(clock, printer.start(port))
-        with pytest.raises(LocalCodecError, match=r"U\+1F600"):
-            await pass_time(clock, printer.print_ticket(type(job)("j", Ticket((TextLine("😀"),)))))
+        await printer.start(port)
+        with pytest.raises(LocalCodecError, match=r"U\+1F9FF"):
+            await printer.print_ticket(PrintJob("j", Ticket((TextLine("\U0001f9ff"),))))
     assert simulator.tickets == []
+
+
+async def test_a_line_that_has_to_be_drawn_is_drawn_while_the_house_goes_on(plugged, make_printer):
+    pytest.importorskip("cv2")
+    printer, simulator = make_printer(profile="no-chinese"), EscposSimulator()
+    async with plugged(simulator) as port:
+        await printer.start(port)
+        job = PrintJob("j", Ticket((TextLine("请A001号"), TextLine("A001"))))
+        assert (await printer.print_ticket(job)).confirmed_by == "gs_h"
+    assert simulator.tickets[0].lines == ("A001",)
 
 
 async def test_over_tcp_a_ticket_is_printed_and_a_cover_is_noticed(make_printer, job):
