@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy
 import yaml
 
 SITE, CONTROLLER = "demo-hall", "box-1"
@@ -15,15 +17,17 @@ GRACE_S = 3.0
 TICKET = {
     "id": "queue",
     "lines": [
+        {"logo": "logo.png"},
         {"text": "政务服务大厅", "align": "center", "size": [2, 2], "bold": True},
         {"rule": True},
         {"text": "{service}", "align": "center"},
         {"text": "{number}", "align": "center", "size": [3, 3], "bold": True},
         {"columns": ["您前面等候", "{waiting} 人"]},
+        {"columns": ["办理窗口", "{window} 号"], "optional": True},
         {"columns": ["取号时间", "{date} {time}"]},
         {"rule": True},
         {"text": "请留意显示屏，过号请重新取号。", "align": "center"},
-        {"qr": "https://example.org/q/{number}", "module": 6},
+        {"qr": "https://example.org/q/{number}?t={job}", "module": 4},
     ],
 }
 
@@ -43,6 +47,7 @@ def write(folder: Path, *, broker_port: int, addresses: dict[str, str], model: P
         "trust_clock": True,
     }
     _dump(folder / "hall.yaml", hall(addresses))
+    _draw_logo(folder / "logo.png")
     _dump(folder / "controller.yaml", controller)
     return folder / "controller.yaml"
 
@@ -56,6 +61,7 @@ def hall(addresses: dict[str, str]) -> dict[str, Any]:
         "windows": [_window(name) for name in WINDOWS],
         "main_boards": {"displays": ["board-1", "board-2"], "lines": 3},
         "tickets": [TICKET],
+        "printing": {"wait_s": 20},
         "evaluation": {"timeout_s": 20},
         "duty_hours": {
             "spans": [
@@ -74,15 +80,22 @@ def hall(addresses: dict[str, str]) -> dict[str, Any]:
 
 
 def _printers(addresses: dict[str, str]) -> list[dict[str, Any]]:
-    options = {"paper_width": 80, "poll_every_s": 1}
+    options = {"poll_every_s": 1}
     return [
-        {"id": "printer-1", "name": "取号机 1", "driver": "escpos", "port": addresses["printer-1"], "options": options},
+        {
+            "id": "printer-1",
+            "name": "取号机 1",
+            "driver": "escpos",
+            "port": addresses["printer-1"],
+            "fallback": "printer-2",
+            "options": options,
+        },
         {
             "id": "printer-2",
             "name": "取号机 2",
             "driver": "escpos",
             "port": f"serial://{addresses['printer-2']}?baud=115200",
-            "options": {**options, "paper_width": 58},
+            "options": {**options, "profile": "pos-58", "confirm": "gs_h"},
         },
     ]
 
@@ -107,6 +120,16 @@ def _bus_terminals() -> list[dict[str, Any]]:
 def _camera(addresses: dict[str, str]) -> dict[str, Any]:
     options = {"url": addresses["camera-1"], "check_every_s": 1}
     return {"id": "camera-1", "driver": "camera", "options": options}
+
+
+def _draw_logo(path: Path) -> None:
+    """A gate under a roof, 12 mm high."""
+    picture = numpy.full((96, 144), 255, numpy.uint8)
+    cv2.fillPoly(picture, [numpy.array([[8, 40], [72, 6], [136, 40]], numpy.int32)], 0)
+    for left in (20, 52, 84, 116):
+        cv2.rectangle(picture, (left, 46), (left + 8, 80), 0, -1)
+    cv2.rectangle(picture, (10, 84), (134, 92), 128, -1)
+    cv2.imwrite(str(path), picture)
 
 
 def _window(name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from hallctl.model import ReplyState
+from hallctl.model import Reply, ReplyState
 from hallctl_demo.centre import Centre, Expected
 from hallctl_demo.devices import KEYS, Devices
 from hallctl_demo.document import WINDOWS
@@ -37,6 +37,7 @@ class Day:
             self._calls_and_ratings,
             self._keypad_pause,
             self._paper,
+            self._self_test,
             self._display_loses_power,
             self._empty_post,
             self._rush,
@@ -80,13 +81,13 @@ class Day:
         for number in ("A001", "A002", "B001", "A003"):
             _require(any(number in line for one in printed for line in one.lines), f"{number} on paper")
 
-    async def _print(self, number: str, printer: str, state: ReplyState = ReplyState.SUCCEEDED) -> None:
+    async def _print(self, number: str, printer: str) -> Reply:
         service = "不动产登记" if number.startswith("A") else "社保业务"
-        fields = {"number": number, "service": service, "waiting": str(int(number[1:]) - 1)}
+        fields = {"number": number, "service": service, "waiting": str(int(number[1:]) - 1), "window": "1"}
         reply = await self.centre.command("ticket.print", printer=printer, layout="queue", fields=fields)
-        _require(reply.state is state, f"ticket {number} is {reply.state.value}: {reply.message}")
-        kind = "ticket.printed" if state is ReplyState.SUCCEEDED else "ticket.failed"
-        await self.centre.until(lambda: self._tickets_with(kind, number), f"{kind} {number}")
+        _require(reply.state is ReplyState.SUCCEEDED, f"ticket {number} is {reply.state.value}: {reply.message}")
+        await self.centre.until(lambda: self._tickets_with("ticket.printed", number), f"ticket.printed {number}")
+        return reply
 
     def _tickets_with(self, kind: str, number: str) -> list[object]:
         return [one for one in self.centre.events(kind) if one["data"]["fields"]["number"] == number]
@@ -139,22 +140,39 @@ class Day:
         _require(bool(bar.shown.lines), "the bar of window 2 shows something")
 
     async def _paper(self) -> None:
-        self.say("缺纸 — printer 1 runs out of paper and is refilled")
-        printer = self.devices.printers["printer-1"]
-        printer.remove_paper()
+        self.say("缺纸 — printer 1 runs out of paper: printer 2 takes over; then that one's cover is open, too")
+        first, second = self.devices.printers["printer-1"], self.devices.printers["printer-2"]
+        first.remove_paper()
         await self.centre.until(
             lambda: self.centre.events("fault.raised", terminal="printer-1", code="paper.end"), "paper.end is seen"
         )
         await self.centre.until(lambda: self.centre.alerts("terminal.fault", "raised"), "an alert about the paper")
-        await self._print("A004", "printer-1", ReplyState.FAILED)
-        before = len(printer.tickets)
-        printer.load_paper()
+        reply = await self._print("A004", "printer-1")
+        _require(reply.data["printer"] == "printer-2", "printer 2 takes over for printer 1")
+        second.open_cover()
+        waiting = asyncio.ensure_future(self._print("A005", "printer-1"))
+        await asyncio.sleep(2.0)
+        _require(not waiting.done(), "a ticket that nobody can print waits")
+        before = len(first.tickets)
+        first.load_paper()
+        second.close_cover()
         await self.centre.until(
             lambda: self.centre.events("fault.cleared", terminal="printer-1", code="paper.end"), "paper.end is cleared"
         )
+        reply = await waiting
+        _require(reply.data["printer"] in ("printer-1", "printer-2"), "the ticket is printed as soon as one can")
+        on_paper = [one for printer in (first, second) for one in printer.tickets if "A005" in one.lines]
+        _require(len(on_paper) == 1, f"A005 is on paper once, not {len(on_paper)} times")
+        _require(len(first.tickets) <= before + 1, "nothing else is printed")
         await self.centre.until(lambda: self.centre.alerts("terminal.fault", "cleared"), "the alert is cleared")
-        _require(len(printer.tickets) == before, "the failed ticket is not printed by itself afterwards")
-        await self._print("A005", "printer-1")
+
+    async def _self_test(self) -> None:
+        self.say("自检 — both printers print their self-test and say what they can do")
+        for name, printer in self.devices.printers.items():
+            reply = await self.centre.command("printer.test", printer=name)
+            _require(reply.state is ReplyState.SUCCEEDED, f"the self-test is {reply.state.value}: {reply.message}")
+            _require(len(reply.data["abilities"]) > 8, "the table of abilities")
+            _require(any(line.startswith("123456789") for line in printer.tickets[-1].lines), "a ruler on paper")
 
     async def _display_loses_power(self) -> None:
         self.say("断电 — main board 2 loses its power and comes back with what it has to show")
