@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy
 import yaml
+from PIL import Image, ImageDraw
 
 SITE, CONTROLLER = "demo-hall", "box-1"
 WINDOWS = ("w1", "w2", "w3")
@@ -95,7 +94,7 @@ def _printers(addresses: dict[str, str]) -> list[dict[str, Any]]:
             "name": "取号机 2",
             "driver": "escpos",
             "port": f"serial://{addresses['printer-2']}?baud=115200",
-            "options": {**options, "profile": "pos-58", "confirm": "gs_h"},
+            "options": {**options, "profile": "pos-58", "confirm": "gs_h", "cut": "partial"},
         },
     ]
 
@@ -124,12 +123,13 @@ def _camera(addresses: dict[str, str]) -> dict[str, Any]:
 
 def _draw_logo(path: Path) -> None:
     """A gate under a roof, 12 mm high."""
-    picture = numpy.full((96, 144), 255, numpy.uint8)
-    cv2.fillPoly(picture, [numpy.array([[8, 40], [72, 6], [136, 40]], numpy.int32)], 0)
+    picture = Image.new("L", (144, 96), 255)
+    pen = ImageDraw.Draw(picture)
+    pen.polygon(((8, 40), (72, 6), (136, 40)), fill=0)
     for left in (20, 52, 84, 116):
-        cv2.rectangle(picture, (left, 46), (left + 8, 80), 0, -1)
-    cv2.rectangle(picture, (10, 84), (134, 92), 128, -1)
-    cv2.imwrite(str(path), picture)
+        pen.rectangle((left, 46, left + 8, 80), fill=0)
+    pen.rectangle((10, 84, 134, 92), fill=128)
+    picture.save(path)
 
 
 def _window(name: str) -> dict[str, Any]:

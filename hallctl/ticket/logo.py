@@ -1,7 +1,8 @@
-"""Logos of layouts: a file or a data URI becomes a picture in printer dots. Needs OpenCV."""
+"""Logos of layouts: a file or a data URI becomes a picture in printer dots. Needs Pillow."""
 
 import base64
 import binascii
+import io
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +16,7 @@ from hallctl.ticket.document import Picture
 MAX_BYTES = 1 << 20
 MAX_HEIGHT = 800  # dots: 10 cm of paper
 WIDEST = 576  # dots of 80 mm paper
-# Bayer's ordered dither, 4 x 4: light colours become a regular pattern that a thermal head prints evenly.
-_BAYER = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
+MAX_DOTS = 40_000_000  # a small file may unfold to a picture that fills the memory
 
 
 def load_logos(layouts: Iterable[TicketLayout], folder: Path) -> tuple[dict[str, Picture], list[ConfigError]]:
@@ -58,40 +58,30 @@ def _from_uri(source: str) -> bytes:
 
 @lru_cache(maxsize=64)
 def _picture(data: bytes, name: str) -> Picture:
-    cv2, numpy = _libraries()
-    pixels = cv2.imdecode(numpy.frombuffer(data, numpy.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    if pixels is None:
-        raise ConfigError(f"{name} is no picture that can be read", hint="PNG is best: black on white, 8 dots are 1 mm")
-    grey = _on_white(pixels, cv2, numpy)
-    if grey.shape[1] > WIDEST:
-        height = max(1, round(grey.shape[0] * WIDEST / grey.shape[1]))
-        grey = cv2.resize(grey, (WIDEST, height), interpolation=cv2.INTER_AREA)
-    if grey.shape[0] > MAX_HEIGHT:
-        raise ConfigError(f"{name} would be {grey.shape[0] / 8:.0f} mm high", hint=f"at most {MAX_HEIGHT // 8} mm")
-    tile = (numpy.array(_BAYER) * 16 + 8).astype(numpy.uint8)
-    limits = numpy.tile(tile, (grey.shape[0] // 4 + 1, grey.shape[1] // 4 + 1))[: grey.shape[0], : grey.shape[1]]
-    return Picture(grey.shape[1], numpy.packbits(grey < limits, axis=1).tobytes())
-
-
-def _on_white(pixels: Any, cv2: Any, numpy: Any) -> Any:
-    """Grey values 0 to 255; what is transparent is paper."""
-    if pixels.dtype == numpy.uint16:
-        pixels = (pixels // 257).astype(numpy.uint8)
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[2] == 4:
-        opaque = pixels[:, :, 3:] / 255.0
-        pixels = (pixels[:, :, :3] * opaque + 255.0 * (1.0 - opaque)).astype(numpy.uint8)
-    return cv2.cvtColor(pixels[:, :, :3], cv2.COLOR_BGR2GRAY)
-
-
-def _libraries() -> tuple[Any, Any]:
     try:
-        import cv2  # noqa: PLC0415  # belongs to an extra
-        import numpy  # noqa: PLC0415  # belongs to an extra
+        from PIL import Image, ImageOps  # noqa: PLC0415  # belongs to an extra
     except ImportError as exc:
-        raise ConfigError("a logo needs OpenCV", hint="install hallctl[camera]") from exc
-    return cv2, numpy
+        raise ConfigError("a logo needs Pillow", hint="install hallctl[raster]") from exc
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_DOTS:
+                raise ConfigError(f"{name} has {image.width} x {image.height} dots", hint="make the picture smaller")
+            grey = _on_white(image, Image)
+    except (OSError, ValueError, SyntaxError) as exc:  # SyntaxError is what Pillow says of a broken PNG
+        hint = "PNG is best: black on white, 8 dots are 1 mm"
+        raise ConfigError(f"{name} is no picture that can be read: {exc}", hint=hint) from exc
+    if grey.width > WIDEST:
+        grey = grey.resize((WIDEST, max(1, round(grey.height * WIDEST / grey.width))))
+    if grey.height > MAX_HEIGHT:
+        raise ConfigError(f"{name} would be {grey.height / 8:.0f} mm high", hint=f"at most {MAX_HEIGHT // 8} mm")
+    return Picture(grey.width, ImageOps.invert(grey).convert("1").tobytes())  # dithered: light colours become dots
+
+
+def _on_white(image: Any, library: Any) -> Any:
+    """Grey values 0 to 255; what is transparent is paper."""
+    colours = image.convert("RGBA")
+    paper = library.new("RGBA", colours.size, (255, 255, 255, 255))
+    return library.alpha_composite(paper, colours).convert("L")
 
 
 @lru_cache(maxsize=16)

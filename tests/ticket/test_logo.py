@@ -8,7 +8,7 @@ from hallctl.config.hall import TicketLayout
 from hallctl.errors import ConfigError
 from hallctl.ticket import Picture, load_logo, load_logos, narrowed
 
-cv2 = pytest.importorskip("cv2", reason="logos are read with OpenCV")
+cv2 = pytest.importorskip("cv2", reason="OpenCV writes the pictures")
 numpy = pytest.importorskip("numpy")
 
 
@@ -54,6 +54,7 @@ def test_one_that_is_too_wide_fits_the_widest_paper(tmp_path):
         ("huge.png", "larger than 1 MiB"),
         ("tall.png", "mm high"),
         (".", "directory"),
+        ("wide.png", "dots"),
         ("data:image/png;base64", "no comma"),
         ("data:image/png;base64,***", "no base64"),
         ("data:image/png;base64,AAAA", "no picture"),
@@ -62,6 +63,7 @@ def test_one_that_is_too_wide_fits_the_widest_paper(tmp_path):
 def test_what_can_not_be_a_logo_is_told_in_words(tmp_path, source, words):
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "wide.png").write_bytes(png([[255] * 10000] * 5000))
     (tmp_path / "huge.png").write_bytes(bytes(2 << 20))
     (tmp_path / "tall.png").write_bytes(png([[0] * 4] * 4000))
     with pytest.raises(ConfigError, match=words) as caught:

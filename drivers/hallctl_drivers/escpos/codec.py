@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hallctl.errors import LocalCodecError
+from hallctl.errors import ConfigError, LocalCodecError
 from hallctl.ticket import (
     Align,
     Columns,
@@ -168,12 +168,19 @@ def _line(text: str, font: Font, align: Align, style: Style) -> bytes:
         if style.encoding is None and not _plain_ascii(text):
             raise _no_font(text)
         return _aligned(align, _fonted(font, encode_text(text, style.encoding or "ascii") + b"\n"))
-    except LocalCodecError:
+    except LocalCodecError as exc:
         if style.draw_line is None:
             raise
+        return _aligned(align, _raster(_drawn(text, font, align, style.draw_line, exc), style))
+
+
+def _drawn(text: str, font: Font, align: Align, draw_line: DrawLine, why: LocalCodecError) -> Picture:
     for character in text:
         _refuse_unprintable(character)
-    return _aligned(align, _raster(style.draw_line(text, font, align), style))
+    try:
+        return draw_line(text, font, align)
+    except ConfigError as exc:  # nothing here can draw: the printer's own refusal names the character
+        raise LocalCodecError(f"{why.message}, and it can't be drawn: {exc.message}", hint=exc.hint) from exc
 
 
 def _plain_ascii(text: str) -> bool:

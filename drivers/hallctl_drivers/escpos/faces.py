@@ -7,18 +7,14 @@ daemon (measured: a file of twelve bytes does), so it only draws with its own bu
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hallctl.errors import ConfigError
+from hallctl_drivers.escpos.paper import CELL_HEIGHT
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Ink = NDArray[np.uint8]  # rows of dots, 0 paper to 255 black
-
-CELL_HEIGHT = 24
+Ink = Any  # a PIL image of mode "L": 0 is paper, 255 is black
 _FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts")
 # Free fonts with Chinese, those that are legible at 24 dots first.
 _NAMES = (
@@ -44,28 +40,26 @@ class Face(ABC):
     name: str
 
     @abstractmethod
-    def draw(self, character: str) -> "Ink":
+    def draw(self, character: str) -> Ink:
         """Grey dots, 24 rows, as wide as the font makes it."""
 
     def has(self, character: str) -> bool:
         """Whether the font has the character; what a font has not looks like what no font has."""
         if not character.strip():
             return character in " \u3000\u00a0"
-        numpy = array_library()
-        return not numpy.array_equal(self.draw(character), self._missing())
+        ink, missing = self.draw(character), self._missing()
+        return bool(ink.size != missing.size or ink.tobytes() != missing.tobytes())
 
-    def cell(self, character: str, across: int) -> "Ink":
+    def cell(self, character: str, across: int) -> Ink:
         """Black dots in a cell of so many columns: narrower characters in the middle, wider ones squeezed."""
-        numpy = array_library()
         ink = self.draw(character)
-        room = max(0, across - ink.shape[1])
-        ink = numpy.pad(ink, ((0, 0), (room // 2, room - room // 2)))
-        if ink.shape[1] > across:
-            ink = ink[:, numpy.arange(across) * ink.shape[1] // across]
-        black: Ink = numpy.where(ink > _DARK, 255, 0).astype(numpy.uint8)
-        return black
+        if ink.width > across:
+            ink = ink.resize((across, CELL_HEIGHT))
+        cell = blank(across)
+        cell.paste(ink, ((across - ink.width) // 2, 0))
+        return cell.point(lambda grey: 255 if grey > _DARK else 0)
 
-    def _missing(self) -> "Ink":
+    def _missing(self) -> Ink:
         return self.draw(_NO_CHARACTER)
 
 
@@ -74,24 +68,17 @@ class FileFace(Face):
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
+        self._pillow = pillow()
         try:
-            from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415  # belongs to an extra
-        except ImportError as exc:
-            raise ConfigError(f"drawing with {path} needs Pillow", hint="install hallctl[raster]") from exc
-        try:
-            self._font = ImageFont.truetype(str(path), _SIZE)
+            self._font = self._pillow.ImageFont.truetype(str(path), _SIZE)
         except (OSError, ValueError) as exc:
             hint = "a TrueType or OpenType font is wanted: .ttf, .ttc or .otf"
             raise ConfigError(f"{path} is no font that can be read: {exc}", hint=hint) from exc
-        self._image, self._pen = Image.new, ImageDraw.Draw
 
-    def draw(self, character: str) -> "Ink":
+    def draw(self, character: str) -> Ink:
         """Through FreeType."""
-        numpy = array_library()
-        width = max(1, round(self._font.getlength(character)))
-        image = self._image("L", (width, CELL_HEIGHT), 0)
-        self._pen(image).text((0, _BASE), character, fill=255, font=self._font, anchor="ls")
-        ink: Ink = numpy.asarray(image)
+        ink = blank(max(1, round(self._font.getlength(character))))
+        self._pillow.ImageDraw.Draw(ink).text((0, _BASE), character, fill=255, font=self._font, anchor="ls")
         return ink
 
 
@@ -101,20 +88,20 @@ class BuiltInFace(Face):
     name = "the font of OpenCV"
 
     def __init__(self) -> None:
-        try:
-            import cv2  # noqa: PLC0415  # belongs to an extra
-        except ImportError as exc:
-            raise ConfigError("the built-in font needs OpenCV", hint="install hallctl[camera]") from exc
-        self._cv2 = cv2
-        self._face = cv2.FontFace("uni")
+        if find_spec("cv2") is None:
+            raise ConfigError("the built-in font needs OpenCV", hint="install hallctl[camera]")
+        self._loaded: Any = None
 
-    def draw(self, character: str) -> "Ink":
+    def draw(self, character: str) -> Ink:
         """Through OpenCV."""
-        numpy = array_library()
-        left, _, width, _ = self._cv2.getTextSize((0, 0), character, (0, 0), self._face, _SIZE)
-        ink: Ink = numpy.zeros((CELL_HEIGHT, max(1, width)), numpy.uint8)
-        self._cv2.putText(ink, character, (-left, _BASE), (255,), self._face, _SIZE)
-        return ink
+        import cv2  # noqa: PLC0415  # 40 MiB of memory: loaded when no other font has a character
+        import numpy  # noqa: PLC0415  # comes with OpenCV
+
+        face = self._loaded = self._loaded or cv2.FontFace("uni")
+        left, _, width, _ = cv2.getTextSize((0, 0), character, (0, 0), face, _SIZE)
+        ink = numpy.zeros((CELL_HEIGHT, max(1, width)), numpy.uint8)
+        cv2.putText(ink, character, (-left, _BASE), (255,), face, _SIZE)
+        return pillow().Image.fromarray(ink)
 
 
 @cache
@@ -123,7 +110,7 @@ def faces_for(font: str) -> tuple[Face, ...]:
 
     Raises ``ConfigError`` with what to do when the named one can't be read, or when there is none at all.
     """
-    array_library()
+    pillow()
     if font != "auto":
         if not Path(font).is_file():
             raise ConfigError(f"there is no font file {font}", hint="write font: auto, or install fonts-wqy-microhei")
@@ -152,10 +139,18 @@ def _installed() -> list[Path]:
     return [found[name] for name in _NAMES if name in found]
 
 
-def array_library() -> Any:
-    """NumPy; raises ``ConfigError`` when it is not installed."""
+def blank(width: int, height: int = CELL_HEIGHT) -> Ink:
+    """Empty paper."""
+    return pillow().Image.new("L", (width, height), 0)
+
+
+def pillow() -> Any:
+    """The package PIL with what is used of it; raises ``ConfigError`` when it is not installed."""
     try:
-        import numpy  # noqa: PLC0415  # belongs to an extra
+        import PIL.Image  # noqa: PLC0415  # belongs to an extra
+        import PIL.ImageChops  # noqa: PLC0415  # the same
+        import PIL.ImageDraw  # noqa: PLC0415  # the same
+        import PIL.ImageFont  # noqa: PLC0415  # the same
     except ImportError as exc:
-        raise ConfigError("drawing text needs NumPy and Pillow", hint="install hallctl[raster]") from exc
-    return numpy
+        raise ConfigError("drawing text needs Pillow", hint="install hallctl[raster]") from exc
+    return PIL

@@ -4,14 +4,10 @@ A character stands in the cell that a printer's own font gives it: 12 x 24 dots 
 """
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 from hallctl.errors import LocalCodecError
-from hallctl_drivers.escpos.faces import Face, array_library, faces_for
+from hallctl_drivers.escpos.faces import Face, Ink, blank, faces_for, pillow
 from hallctl_drivers.escpos.paper import CELL_WIDTH, Font
-
-if TYPE_CHECKING:
-    from hallctl_drivers.escpos.faces import Ink
 
 
 class Pen:
@@ -30,7 +26,7 @@ class Pen:
         """Whether any of the fonts has the character."""
         return self._face_with(character) is not None
 
-    def cell(self, character: str, font: Font) -> "Ink":
+    def cell(self, character: str, font: Font) -> Ink:
         """One character in its cell, enlarged as a printer does it: every dot becomes a block.
 
         Raises ``LocalCodecError`` when no font has it.
@@ -49,17 +45,19 @@ class Pen:
         return self._known[character]
 
 
-def dressed(cell: "Ink", font: Font) -> "Ink":
+def dressed(cell: Ink, font: Font) -> Ink:
     """Bold, underlined, inverted and enlarged, as the font says."""
-    numpy = array_library()
+    image, chops = pillow().Image, pillow().ImageChops
     if font.bold:
-        cell[:, 1:] = numpy.maximum(cell[:, 1:], cell[:, :-1])
+        beside = blank(*cell.size)
+        beside.paste(cell, (1, 0))
+        cell = chops.lighter(cell, beside)
     if font.underline:
-        cell[-2:, :] = 255
+        cell.paste(255, (0, cell.height - 2, cell.width, cell.height))
     if font.inverse:
-        cell = 255 - cell
-    scaled: Ink = numpy.kron(cell, numpy.ones((font.height, font.width), numpy.uint8))
-    return scaled
+        cell = chops.invert(cell)
+    size = (cell.width * font.width, cell.height * font.height)
+    return cell.resize(size, image.Resampling.NEAREST)
 
 
 @cache

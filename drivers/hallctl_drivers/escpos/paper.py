@@ -3,13 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from hallctl.ticket import Align, display_width
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 LINE_DOTS = 30  # the default line spacing, 1/6 inch at 203 dpi
 CELL_HEIGHT = 24
@@ -125,8 +120,8 @@ class PrintedTicket:
         return tuple(mark.data for mark in self.marks if isinstance(mark, PrintedCode))
 
     def png(self) -> bytes:
-        """The paper as a person sees it. Raises ``ConfigError`` when OpenCV is not installed."""
-        from hallctl_drivers.escpos.draw import draw_ticket  # noqa: PLC0415  # OpenCV belongs to an extra
+        """The paper as a person sees it. Raises ``ConfigError`` when Pillow is not installed."""
+        from hallctl_drivers.escpos.draw import draw_ticket  # noqa: PLC0415  # Pillow belongs to an extra
 
         return draw_ticket(self)
 
@@ -155,11 +150,3 @@ def _joined(line: list[Run], cell: Run) -> list[Run]:
     if line and line[-1].font == cell.font:
         return [*line[:-1], Run(line[-1].text + cell.text, cell.font)]
     return [*line, cell]
-
-
-def raster_of(mark: PrintedRaster) -> "NDArray[np.uint8]":
-    """Rows of dots, 1 is black."""
-    import numpy  # noqa: PLC0415  # belongs to an extra
-
-    rows = numpy.frombuffer(mark.data, numpy.uint8).reshape(-1, mark.stride)
-    return numpy.unpackbits(rows, axis=1)

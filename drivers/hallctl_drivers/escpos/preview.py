@@ -9,7 +9,7 @@ from hallctl_drivers.escpos.style import style_of
 
 
 def preview_ticket(ticket: Ticket, options: EscposOptions) -> bytes:
-    """PNG of the paper. Raises ``LocalCodecError`` for what can't be printed, ``ConfigError`` without OpenCV."""
+    """PNG of the paper. Raises ``LocalCodecError`` for what can't be printed, ``ConfigError`` without Pillow."""
     style = style_of(options.resolved)
     printer = EscposSimulator(width=style.dots)
     printer.feed(INIT + encode_ticket(ticket, style))

@@ -98,7 +98,7 @@ def _font(profile: EscposProfile) -> Ability:
 
 
 def _fonts(font: str) -> str:
-    from hallctl_drivers.escpos.glyphs import pen_for  # noqa: PLC0415  # OpenCV belongs to an extra
+    from hallctl_drivers.escpos.glyphs import pen_for  # noqa: PLC0415  # Pillow belongs to an extra
 
     try:
         return ", ".join(pen_for(font).fonts)

@@ -1,18 +1,12 @@
-"""Text and QR codes as pictures, for printers that lack the font or the command. Codes need OpenCV."""
-
-from typing import TYPE_CHECKING, Any
+"""Text and QR codes as pictures, for printers that lack the font or the command. Pillow draws, segno makes codes."""
 
 from hallctl.errors import ConfigError, LocalCodecError
 from hallctl.ticket import Align, Picture
-from hallctl_drivers.escpos.faces import array_library
+from hallctl_drivers.escpos.faces import Ink, blank
 from hallctl_drivers.escpos.glyphs import pen_for
 from hallctl_drivers.escpos.paper import CELL_HEIGHT, Font
 
-if TYPE_CHECKING:
-    from hallctl_drivers.escpos.faces import Ink
-
 _LINE_GAP = 6  # dots between two lines, as the printer's own line spacing has them
-_CORRECTION_M = 1  # cv2.QRCodeEncoder_CORRECT_LEVEL_M
 
 
 def draw_line(text: str, font: Font, align: Align, fonts: str) -> Picture:
@@ -20,45 +14,41 @@ def draw_line(text: str, font: Font, align: Align, fonts: str) -> Picture:
 
     ``fonts``: the path of a font file, or ``auto``. Raises ``LocalCodecError`` that names a character that no font has.
     """
-    numpy = array_library()
     pen = pen_for(fonts)
-    if not text:
-        return picture_of(numpy.zeros((CELL_HEIGHT + _LINE_GAP, 8), numpy.uint8), align)
     cells = [pen.cell(character, font) for character in text]
-    line = numpy.hstack(cells)
-    return picture_of(numpy.pad(line, ((0, _LINE_GAP), (0, 0))), align)
+    line = blank(sum(cell.width for cell in cells) or 8, font.height * CELL_HEIGHT + _LINE_GAP)
+    left = 0
+    for cell in cells:
+        line.paste(cell, (left, 0))
+        left += cell.width
+    return picture_of(line, align)
 
 
 def draw_code(data: bytes, module: int, align: Align) -> Picture:
     """A QR code, error correction M, with a quiet zone of two modules above and below."""
-    modules = modules_of(data, _CORRECTION_M)
-    numpy = array_library()
-    ink = numpy.kron(255 - modules, numpy.ones((module, module), numpy.uint8))
-    return picture_of(numpy.pad(ink, ((2 * module, 2 * module), (0, 0))), align)
+    rows = modules_of(data, "M")
+    across = [b"\xff" if dark else b"\x00" for row in rows for dark in row]
+    size = len(rows)
+    code = blank(size, size)
+    code.frombytes(b"".join(across))
+    page = blank(size * module, (size + 4) * module)
+    page.paste(code.resize((size * module, size * module), 0), (0, 2 * module))
+    return picture_of(page, align)
 
 
-def modules_of(data: bytes, level: int) -> "Ink":
-    """The modules of a QR code without its margin, 0 black; ``level`` 0 to 3 for L to H."""
-    cv2 = _opencv()
-    params = cv2.QRCodeEncoder_Params()
-    params.correction_level = level
-    params.mode = cv2.QRCodeEncoder_MODE_BYTE
+def modules_of(data: bytes, level: str) -> tuple[bytearray, ...]:
+    """The modules of a QR code without its margin, 1 is black; ``level`` is L, M, Q or H."""
     try:
-        modules: Ink = cv2.QRCodeEncoder.create(params).encode(data.decode("utf-8", "replace"))[2:-2, 2:-2]
-    except cv2.error as exc:
-        raise LocalCodecError(f"a QR code can't hold these {len(data)} bytes", hint="put less into it") from exc
-    return modules
-
-
-def picture_of(ink: "Ink", align: Align) -> Picture:
-    """Dots as a picture for the ticket: what is darker than half is black."""
-    numpy = array_library()
-    return Picture(ink.shape[1], numpy.packbits(ink > 127, axis=1).tobytes(), align)
-
-
-def _opencv() -> Any:
-    try:
-        import cv2  # noqa: PLC0415  # belongs to an extra
+        import segno  # noqa: PLC0415  # belongs to an extra
     except ImportError as exc:
-        raise ConfigError("drawing a QR code needs OpenCV", hint="install hallctl[camera]") from exc
-    return cv2
+        raise ConfigError("drawing a QR code needs segno", hint="install hallctl[raster]") from exc
+    try:
+        made = segno.make(data, error=level, mode="byte", boost_error=False, micro=False)
+    except ValueError as exc:
+        raise LocalCodecError(f"a QR code can't hold these {len(data)} bytes", hint="put less into it") from exc
+    return tuple(bytearray(row) for row in made.matrix)
+
+
+def picture_of(ink: Ink, align: Align) -> Picture:
+    """Dots as a picture for the ticket: what is darker than half is black."""
+    return Picture(ink.width, ink.point(lambda grey: 255 if grey > 127 else 0).convert("1").tobytes(), align)

@@ -1,4 +1,4 @@
-"""From a profile to what the codec needs to know, with drawing where OpenCV is there to do it."""
+"""From a profile to what the codec needs to know, with drawing where Pillow is there to do it."""
 
 from importlib.util import find_spec
 
@@ -11,19 +11,21 @@ from hallctl_drivers.escpos.paper import Font
 def style_of(profile: EscposProfile) -> Style:
     """The style; raises ``ConfigError`` when the profile needs drawing and nothing here can draw."""
     needed = profile.encoding == "none" or profile.qr == "raster"
-    can_draw = needed or find_spec("cv2") is not None
+    can_draw = needed or find_spec("PIL") is not None
     if needed:
-        from hallctl_drivers.escpos.glyphs import pen_for  # noqa: PLC0415  # OpenCV belongs to an extra
+        from hallctl_drivers.escpos.glyphs import pen_for  # noqa: PLC0415  # Pillow belongs to an extra
+        from hallctl_drivers.escpos.raster import modules_of  # noqa: PLC0415  # the same
 
         pen_for(profile.font)
+        modules_of(b"A001", "M")
 
     def draw_line(text: str, font: Font, align: Align) -> Picture:
-        from hallctl_drivers.escpos.raster import draw_line as draw  # noqa: PLC0415  # OpenCV belongs to an extra
+        from hallctl_drivers.escpos.raster import draw_line as draw  # noqa: PLC0415  # Pillow belongs to an extra
 
         return draw(text, font, align, profile.font)
 
     def draw_code(data: bytes, module: int, align: Align) -> Picture:
-        from hallctl_drivers.escpos.raster import draw_code as draw  # noqa: PLC0415  # OpenCV belongs to an extra
+        from hallctl_drivers.escpos.raster import draw_code as draw  # noqa: PLC0415  # Pillow belongs to an extra
 
         return draw(data, module, align)
 

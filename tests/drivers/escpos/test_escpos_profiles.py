@@ -1,18 +1,18 @@
 """Kinds of printers: profiles, what is drawn where a printer lacks a font or a command, and the self-test."""
 
+import sys
+
 import pytest
-import qrcode
-from hallctl_drivers.escpos import PLUGIN, codec, glyphs
+from hallctl_drivers.escpos import PLUGIN, codec, faces, glyphs
 from hallctl_drivers.escpos.config import EscposOptions, load_profile, profile_names
 from hallctl_drivers.escpos.paper import Font
 from hallctl_drivers.escpos.preview import preview_ticket
-from hallctl_drivers.escpos.raster import draw_line, modules_of
+from hallctl_drivers.escpos.raster import draw_line
 from hallctl_drivers.escpos.sim import EscposSimulator
 from hallctl_drivers.escpos.style import style_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from qrcode.util import MODE_8BIT_BYTE, QRData
 
 from hallctl.clock import ManualClock
 from hallctl.config import load_hall
@@ -21,7 +21,7 @@ from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError, LocalCodecError
 from hallctl.ticket import Align, Columns, Picture, QrCode, Rule, TextLine, Ticket
 
-cv2 = pytest.importorskip("cv2", reason="OpenCV draws what a printer lacks")
+cv2 = pytest.importorskip("cv2", reason="OpenCV reads the codes")
 numpy = pytest.importorskip("numpy")
 
 URL = "https://example.invalid/t/A001?c=0123456789"
@@ -63,12 +63,13 @@ def test_the_qr_code_of_a_drawn_ticket_can_be_read_whoever_drew_it(profile):
     assert URL in {reader().detectAndDecode(image)[0] for reader in (cv2.QRCodeDetector, cv2.QRCodeDetectorAruco)}
 
 
-def test_a_drawn_qr_code_is_that_of_another_library():
-    other = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, border=0, box_size=1)
-    other.add_data(QRData(URL.encode(), mode=MODE_8BIT_BYTE))
-    other.make(fit=True)
-    differing = numpy.sum((modules_of(URL.encode(), 1) == 0) != numpy.array(other.modules, bool))
-    assert differing <= 7, "only the remainder bits, which nobody reads (ISO/IEC 18004, table 1), may differ"
+@pytest.mark.parametrize("size", [1, 14, 26, 62, 122, 200])
+@pytest.mark.parametrize("profile", ["generic", "pos-58"])
+def test_codes_of_every_size_can_be_read(profile, size):
+    data = "https://example.invalid/".ljust(size, "x")[:size]
+    picture = preview_ticket(Ticket((TextLine("A001"), QrCode(data), TextLine("B"))), EscposOptions(profile=profile))
+    image = cv2.imdecode(numpy.frombuffer(picture, numpy.uint8), cv2.IMREAD_COLOR)
+    assert data in {reader().detectAndDecode(image)[0] for reader in (cv2.QRCodeDetector, cv2.QRCodeDetectorAruco)}
 
 
 @pytest.mark.parametrize("profile", profile_names())
@@ -242,3 +243,36 @@ def test_the_simulator_prints_no_code_that_is_wider_than_its_paper():
 def test_a_preview_of_nothing_is_refused():
     with pytest.raises(LocalCodecError, match="nothing"):
         PLUGIN.preview(Ticket(()), EscposOptions())
+
+
+@pytest.fixture
+def no_fonts(monkeypatch):
+    """A machine without fonts and without OpenCV."""
+    faces.faces_for.cache_clear()
+    glyphs.pen_for.cache_clear()
+    monkeypatch.setattr(faces, "_installed", list)
+    monkeypatch.setattr(faces, "find_spec", lambda _name: None)
+    yield
+    faces.faces_for.cache_clear()
+    glyphs.pen_for.cache_clear()
+
+
+def test_a_machine_without_any_chinese_font_says_what_to_install(no_fonts):
+    with pytest.raises(ConfigError, match="no font with Chinese") as caught:
+        style_of(EscposOptions(profile="no-chinese").resolved)
+    assert "fonts-wqy-microhei" in caught.value.hint
+
+
+def test_a_line_that_has_to_be_drawn_is_refused_by_its_character_where_nothing_can_draw(no_fonts):
+    style = style_of(EscposOptions(profile="clone").resolved)
+    with pytest.raises(LocalCodecError, match=r"U\+3400"):
+        codec.encode_ticket(Ticket((TextLine("㐀"),)), style)
+    assert codec.encode_ticket(Ticket((TextLine("请"),)), style)
+
+
+@pytest.mark.parametrize(("package", "needed_by"), [("PIL", "no-chinese"), ("segno", "pos-58")])
+def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(monkeypatch, package, needed_by):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match="needs") as caught:
+        codec.encode_ticket(TICKET, style_of(EscposOptions(profile=needed_by).resolved))
+    assert "hallctl[raster]" in caught.value.hint
