@@ -17,7 +17,7 @@ from hallctl.controller.executor import describe_error
 from hallctl.controller.lanes import Action, Lane, Printed, Refusal
 from hallctl.controller.requests import PrintTicket
 from hallctl.driver import Ability, PrintJob, PrintOutcome, PrintState, TicketPrinter
-from hallctl.errors import ConfigError, HallctlError, RequestRefused
+from hallctl.errors import ConfigError, HallctlError, LocalCodecError, RequestRefused, TerminalError
 from hallctl.link import Progress
 from hallctl.model import Command, Event, EventType, JsonObject, Reply, ReplyState
 from hallctl.outbox import Doubtful
@@ -97,9 +97,11 @@ class TicketDesk:
 
         try:
             outcome = await self._printers[name].act(test, timeout_s=90.0)
-        except HallctlError as exc:
+        except (TerminalError, LocalCodecError) as exc:
             data = _described(name, abilities)
             return Reply(command.id, ReplyState.FAILED, _code(exc), exc.message, exc.hint, data)
+        except HallctlError as exc:
+            return _unknown_reply(command.id, exc.message, _described(name, abilities))
         data = {**_described(name, abilities), "confirmed_by": outcome.confirmed_by}
         if outcome.state is PrintState.UNKNOWN:
             return _unknown_reply(command.id, outcome.reason, data)

@@ -195,7 +195,7 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
     async def _status(self) -> PrinterStatus:
         """Ask every question that this printer answers; one without ``DLE EOT`` repeats its automatic status."""
         await self._line.forget_input()
-        answers = await self._line.real_time(self._voice.questions)
+        answers = await self._line.real_time(self._voice.questions, together=self._voice.together)
         status = from_real_time(answers)
         if PAPER not in answers and self._voice.automatic:
             automatic = await self._line.automatic()

@@ -58,8 +58,10 @@ class PrinterLine:
             return False
         return True
 
-    async def real_time(self, numbers: tuple[int, ...]) -> dict[int, int]:
-        """Every ``DLE EOT n`` at once, n to the byte that answers it: one way there and back instead of four."""
+    async def real_time(self, numbers: tuple[int, ...], *, together: bool = True) -> dict[int, int]:
+        """Every ``DLE EOT n``, n to the byte that answers it. ``together``: one way there and back instead of four."""
+        if not together:
+            return {n: (await self.real_time((n,)))[n] for n in numbers}
         if not numbers:
             return {}
         answers: list[int] = []

@@ -15,10 +15,11 @@ _IDENTITY = {66: "maker", 67: "model", 65: "firmware"}
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How a printer speaks of its state. ``questions``: the n of ``DLE EOT n`` that it answers."""
+    """How a printer speaks of its state. ``questions``: the n of ``DLE EOT n`` that it answers, ``together`` or not."""
 
     questions: tuple[int, ...] = ()
     automatic: bool = False
+    together: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.questions) or self.automatic
@@ -28,7 +29,16 @@ async def find_voice(line: PrinterLine) -> Voice:
     """Try the questions one by one: some clones leave out n = 2 or 3, and asking them again would only time out."""
     questions = [n for n in _QUESTIONS if await line.answered(codec.real_time_status(n), is_real_time)]
     automatic = await line.answered(codec.ASB_ON, lambda frame: isinstance(frame, AutoStatus))
-    return Voice(tuple(questions), automatic)
+    return Voice(tuple(questions), automatic, await _answers_together(line, tuple(questions)))
+
+
+async def _answers_together(line: PrinterLine, questions: tuple[int, ...]) -> bool:
+    """Epson's printers take four questions at once; some clones answer the first and forget the others."""
+    try:
+        await line.real_time(questions)
+    except TransportTimeout:
+        return False
+    return True
 
 
 async def find_confirmation(line: PrinterLine) -> str | None:

@@ -41,7 +41,8 @@ class EscposSimulator(WireSimulator):
         "garbage_status": "it answers with bytes that are no status",
         "asb_mixed": "it says its automatic status before and behind every answer",
         "no_gs_h": "a clone that ignores GS ( H",
-        "clone": "a clone without GS ( H, automatic status, buffer clearing and sizes of codes",
+        "clone": "a clone: no GS ( H, no automatic status, no clearing of its buffer, no sizes of codes; of several "
+        "questions at once it answers the first",
     }
 
     def __init__(self, fault: str | None = None, address: int | None = None, *, width: int = 576) -> None:
@@ -215,11 +216,14 @@ class EscposSimulator(WireSimulator):
         ``DLE EOT n`` stays in the buffer (and does nothing there); what ``DLE DC4`` function 8 deletes is gone.
         """
         kept = bytearray()
+        answered = 0
         for byte in data:
             kept.append(byte)
             self._real_time = (self._real_time + bytes((byte,)))[-len(CLEAR) :]
             if self._real_time[-3:-1] == b"\x10\x04" and byte in (1, 2, 3, 4):
-                self._out.append(self._status(byte))
+                answered += 1
+                if answered == 1 or self.fault != "clone":
+                    self._out.append(self._status(byte))
             if self._real_time == CLEAR and self.fault != "clone":
                 kept.clear()
                 self._forget()

@@ -91,10 +91,10 @@ async def test_a_faulty_printer_refuses_before_a_byte_is_sent(
 async def test_paper_that_ends_within_a_ticket_leaves_it_unknown_and_nothing_is_sent_again(
     plugged, make_printer, pass_time, clock, job, confirm
 ):
-    printer, simulator = make_printer(clock, confirm=confirm), EscposSimulator("paper_out_mid_job")
+    printer, simulator = make_printer(clock, confirm=confirm), EscposSimulator("clone")  # it can't delete its buffer
+    simulator.mechanism.paper_mm, simulator.near_end_mm = 12.0, 0.0
     async with plugged(simulator) as port:
         await pass_time(clock, printer.start(port))
-        simulator.fault = "clone"  # one that can't delete its buffer
         outcome = await pass_time(clock, printer.print_ticket(job))
         assert outcome.state is PrintState.UNKNOWN
         assert "paper" in outcome.reason
