@@ -55,6 +55,8 @@ class TerminalDriver(ABC):
     """A terminal kind's behaviour over a codec and a connection. One instance lives as long as its configuration."""
 
     poll_every_s: float = 2.0
+    attention: asyncio.Event | None = None
+    """Set it where the device has something to tell before the next poll is due; the supervisor clears it and polls."""
 
     @abstractmethod
     async def start(self, connection: Connection) -> None:

@@ -191,10 +191,21 @@ class TerminalSupervisor:
 
     async def _poll_for_ever(self) -> None:
         while True:
-            await self._clock.sleep(self.driver.poll_every_s)
+            await self._until_poll()
             async with self._turn:
                 health = await self._bounded(self.driver.poll(), POLL_TIMEOUT_S)
             await self._online(health)
+
+    async def _until_poll(self) -> None:
+        """Wait for the next poll, or for a driver that asks for one sooner."""
+        attention = self.driver.attention
+        if attention is None:
+            await self._clock.sleep(self.driver.poll_every_s)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(self.driver.poll_every_s):
+                await attention.wait()
+        attention.clear()
 
     async def _until_broken(self) -> None:
         if self._broken is not None:

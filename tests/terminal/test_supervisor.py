@@ -290,3 +290,20 @@ async def test_a_device_that_failed_before_anything_was_sent_is_opened_again(ben
     assert (bench.state.status, bench.state.reason) == (TerminalStatus.OFFLINE, "device.mute")
     await bench.advance(9)
     assert bench.driver.starts == 2
+
+
+async def test_a_driver_that_asks_for_attention_is_polled_at_once(bench):
+    bench.driver.poll_every_s = 300.0
+    bench.driver.attention = asyncio.Event()
+    await bench.advance(1)
+    bench.driver.health = Health(faults=(PAPER_END,))
+    await bench.advance(10)
+    assert bench.state.faults == ()
+    bench.driver.attention.set()
+    await bench.advance(0)
+    assert [fault.code for fault in bench.state.faults] == ["paper.end"]
+    bench.driver.health = Health()
+    await bench.advance(299)
+    assert bench.state.faults, "one request is one poll"
+    await bench.advance(2)
+    assert bench.state.faults == ()

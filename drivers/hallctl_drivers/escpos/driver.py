@@ -50,6 +50,7 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
 
     def __init__(self, context: TerminalContext, options: EscposOptions) -> None:
         self.poll_every_s = options.poll_every_s
+        self.attention = self._news = asyncio.Event()
         self._context = context
         self._options = options
         self._profile = options.resolved
@@ -65,8 +66,7 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
         """Reset the printer, and find out what it can say. Raises ``TransportTimeout`` when it says nothing at all."""
         if not isinstance(connection, Transport):
             raise TerminalError("a ticket printer needs a port of its own", hint="write port: tcp://HOST:9100")
-        self._open = line = PrinterLine(connection, self._context.clock, self._options.reply_timeout_s)
-        await line.forget_input()
+        self._open = line = PrinterLine(connection, self._context.clock, self._options.reply_timeout_s, self._news.set)
         await line.send(codec.flush(self._style) + codec.INIT, self._options.confirm_timeout_s)
         self._voice = await find_voice(line)
         self._confirm = None if self._profile.confirm == "auto" else self._profile.confirm

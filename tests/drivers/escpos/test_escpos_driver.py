@@ -8,7 +8,7 @@ from hallctl_drivers.escpos.sim import EscposSimulator
 
 from hallctl.clock import ManualClock, SystemClock
 from hallctl.driver import PrintJob, PrintState, on_tcp
-from hallctl.errors import CodecError, Fault, LocalCodecError, TransportTimeout
+from hallctl.errors import CodecError, Fault, LocalCodecError, TransportLost, TransportTimeout
 from hallctl.ticket import TextLine, Ticket
 from hallctl.transport import PortAddress, null_modem, open_port
 
@@ -241,3 +241,32 @@ def test_the_simulator_refuses_a_qr_function_without_its_value():
     for function in (0x43, 0x45, 0x50):
         simulator.feed(bytes((0x1D, 0x28, 0x6B, 2, 0, 0x31, function)))
     assert len(simulator.refused) == 3
+
+
+async def test_a_change_that_the_printer_tells_by_itself_asks_for_a_poll_at_once_and_its_repetition_does_not(
+    plugged, make_printer, pass_time, clock
+):
+    printer, simulator = make_printer(clock), EscposSimulator()
+    async with plugged(simulator) as port:
+        await pass_time(clock, printer.start(port))
+        await pass_time(clock, printer.poll())
+        printer.attention.clear()
+        simulator.emit(simulator._auto_status())
+        await clock.settle()
+        assert not printer.attention.is_set(), "it has said the same before"
+        simulator.open_cover()
+        await clock.settle()
+        assert printer.attention.is_set()
+        assert [report.code for report in (await pass_time(clock, printer.poll())).faults] == ["cover.open"]
+
+
+async def test_a_lost_port_asks_for_a_poll_that_finds_it(plugged, make_printer, pass_time, clock):
+    printer = make_printer(clock)
+    async with plugged(EscposSimulator()) as port:
+        await pass_time(clock, printer.start(port))
+        printer.attention.clear()
+        await port.close()
+        await clock.settle()
+        assert printer.attention.is_set()
+        with pytest.raises(TransportLost):
+            await printer.poll()
