@@ -119,6 +119,10 @@ class ManualClock(Clock):
         self._elapsed = target
         await self.settle(rounds)
 
+    def step(self, by: timedelta) -> None:
+        """Somebody sets the wall clock; what waits is not disturbed."""
+        self._start += by
+
     async def settle(self, rounds: int = 20) -> None:
         """Let other tasks run without moving time."""
         for _ in range(rounds):

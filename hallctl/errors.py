@@ -124,6 +124,12 @@ class Mismatch(TerminalError):
     code = "device.mismatch"
 
 
+class DriverBug(HallctlError):
+    """A driver raised what it should not while it acted: nobody knows what was done. Ends the terminal's session."""
+
+    code = "driver.bug"
+
+
 class DriverLoadError(HallctlError):
     """A driver package can't be loaded. Its terminals are quarantined, the others run."""
 

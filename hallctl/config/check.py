@@ -69,7 +69,7 @@ def _address_clashes(hall: LoadedHall) -> Iterator[Problem]:
 
 
 def _fallback_mistakes(hall: LoadedHall) -> Iterator[Problem]:
-    known = {terminal.id for terminal in hall.document.terminals}
+    known = known_terminals(hall)
     for loc, terminal in hall.terminals():
         if terminal.fallback is None:
             continue

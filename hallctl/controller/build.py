@@ -19,7 +19,7 @@ from hallctl.controller.desk import CommandHandler
 from hallctl.controller.evidence import EvidenceStore
 from hallctl.controller.executor import Executor
 from hallctl.controller.parts import build_buses, connect_to, supervise
-from hallctl.controller.printing import TicketDesk
+from hallctl.controller.printing import TICKET_EVENTS, TicketDesk
 from hallctl.controller.signals import SignalDesk
 from hallctl.controller.watch import TerminalWatch, first_pass
 from hallctl.driver import Camera, Capability, Signal, TerminalContext, TerminalDriver, load_driver
@@ -33,7 +33,7 @@ from hallctl.terminal.supervisor import Connect, TerminalSupervisor
 from hallctl.ticket import load_logos
 
 FIRST_PASS_LIMIT_S = 30.0
-DRAIN_S = 20.0
+DRAIN_S = 30.0
 TRIM_EVERY_S = 60.0
 MIB = 1 << 20
 
@@ -118,8 +118,9 @@ class Controller:
 
     async def _announce(self, tickets: TicketDesk) -> None:
         """The first facts of a boot: its start, doubtful commands of the last one, terminals that can't run."""
-        await tickets.settle(await self._outbox.doubtful())
-        doubtful = await self._outbox.settle_doubtful()
+        begun = await self._outbox.doubtful()
+        told = await self._outbox.events_of_commands(TICKET_EVENTS, [one.command for one in begun]) if begun else {}
+        doubtful = await self._outbox.settle_doubtful(await tickets.settle(begun, told))
         if self._uplink is not None:
             self._uplink.reply_later(doubtful)
         quarantined = dict(self._loaded.quarantined)

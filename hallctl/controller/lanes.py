@@ -6,6 +6,7 @@ for the first of them that can print again; what began once is never begun again
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +19,23 @@ from hallctl.terminal.supervisor import TerminalSupervisor
 
 PRINT_TIMEOUT_S = 90.0
 LOOK_S = 0.25  # between two looks whether a printer can print again
+LONGEST_LOOK_S = 2.0  # after a printer that looked able refused again and again
 
 Action = Callable[[TicketPrinter], Awaitable[PrintOutcome]]
-Mark = Callable[[bool], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One ticket. ``mark(True)`` is awaited before it waits, ``mark(False)`` before it is tried after that.
+
+    ``expires`` is wall time; ``patience_s`` is how long it may wait, by a clock that nobody sets.
+    """
+
+    action: Action
+    expires: datetime
+    patience_s: float
+    mark: Callable[[bool], Awaitable[None]]
+    on_wait: Callable[[HallctlError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +49,11 @@ class Printed:
 
 
 class Refusal(HallctlError):
-    """No printer took the job; nothing is on paper. ``reason`` is what kept the first printer from it."""
+    """No printer took the job; nothing is on paper. ``reason`` is what kept the printers from it."""
 
-    def __init__(self, reason: HallctlError, *, expired: bool = False) -> None:
+    def __init__(self, reason: HallctlError) -> None:
         super().__init__(reason.message, hint=reason.hint)
         self.reason = reason
-        self.expired = expired
 
 
 class Lane:
@@ -47,73 +61,83 @@ class Lane:
 
     def __init__(
         self, printers: Sequence[str], supervisors: Mapping[str, TerminalSupervisor], clock: Clock, limit: int
-    ):
+    ) -> None:
         self.name = printers[0]
-        self._printers = tuple(printers)
+        self.printers = tuple(printers)
         self._supervisors = supervisors
         self._clock = clock
         self._limit = limit
-        self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._queue: deque[asyncio.Future[None]] = deque()  # one place a job; the first one has its turn
         self._stopping = False
 
     def stop(self) -> None:
-        """Let every job that waits fail now: nothing of it was printed."""
+        """Let every job that has not begun fail now: nothing of it was printed. The one that prints is finished."""
         self._stopping = True
+        for place in self._queue:
+            _wake(place)
 
-    async def run(
-        self, action: Action, until: datetime, mark: Mark, on_wait: Callable[[HallctlError], None]
-    ) -> Printed:
-        """Print in turn. ``mark(True)`` is awaited before a job waits, ``mark(False)`` before it is tried after that.
+    async def run(self, job: Job) -> Printed:
+        """Print in turn. Raises ``Refusal`` when no printer took it in time, or none ever will."""
+        if self._stopping or len(self._queue) >= self._limit:
+            raise Refusal(self._stopped() if self._stopping else self._full())
+        deadline = self._clock.monotonic() + job.patience_s
+        async with self._place(job, deadline) as waited:
+            return await self._try_until(job, deadline, waited)
 
-        Raises ``Refusal`` when no printer took it by ``until``, or none ever will.
-        """
-        if self._waiting >= self._limit:
-            busy = TerminalBusy(f"{self.name}: {self._waiting} tickets wait already", hint="try again later")
-            raise Refusal(busy)
-        self._waiting += 1
-        try:
-            return await self._in_turn(action, until, mark, on_wait)
-        finally:
-            self._waiting -= 1
+    def _stopped(self) -> HallctlError:
+        return TerminalBusy(f"{self.name}: the controller stops; nothing was printed", hint="send it again")
 
-    async def _in_turn(
-        self, action: Action, until: datetime, mark: Mark, on_wait: Callable[[HallctlError], None]
-    ) -> Printed:
-        waited = self._turn.locked()
-        if waited:
-            await mark(True)
-        async with self._own_turn(until):
-            while True:
-                if waited:
-                    await mark(False)
-                reason = await self._try_all(action)
-                if isinstance(reason, Printed):
-                    return reason
-                if not isinstance(reason, TerminalError) or self._clock.now() >= until:
-                    raise Refusal(reason)
-                waited = True
-                await mark(True)
-                on_wait(reason)
-                await self._until_able(until, reason)
+    def _full(self) -> HallctlError:
+        return TerminalBusy(f"{self.name}: {len(self._queue)} tickets wait already", hint="try again later")
 
     @contextlib.asynccontextmanager
-    async def _own_turn(self, until: datetime) -> AsyncIterator[None]:
+    async def _place(self, job: Job, deadline: float) -> AsyncIterator[bool]:
+        """A place in the queue, taken before anything is awaited; gives whether the turn had to be waited for."""
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(place)
+        waits = self._queue[0] is not place
         try:
-            async with self._clock.timeout((until - self._clock.now()).total_seconds()):
-                await self._turn.acquire()
-        except TimeoutError as exc:
-            reason = TerminalBusy(f"{self.name}: other tickets were not finished in time", hint="try again later")
-            raise Refusal(reason, expired=True) from exc
-        try:
-            yield
+            if waits:
+                await job.mark(True)
+                await self._turn_of(place, job, deadline)
+            yield waits
         finally:
-            self._turn.release()
+            self._queue.remove(place)
+            if self._queue:
+                _wake(self._queue[0])
+
+    async def _turn_of(self, place: "asyncio.Future[None]", job: Job, deadline: float) -> None:
+        left_s = min(deadline - self._clock.monotonic(), (job.expires - self._clock.now()).total_seconds())
+        try:
+            async with self._clock.timeout(left_s):
+                await place
+        except TimeoutError as exc:
+            busy = TerminalBusy(f"{self.name}: other tickets were not finished in time", hint="try again later")
+            raise Refusal(busy) from exc
+
+    async def _try_until(self, job: Job, deadline: float, waited: bool) -> Printed:
+        told, pause_s = "", LOOK_S
+        while True:
+            if self._stopping:
+                raise Refusal(self._stopped())
+            if waited:
+                await job.mark(False)
+            reason = await self._try_all(job.action)
+            if isinstance(reason, Printed):
+                return reason
+            if not isinstance(reason, TerminalError) or self._is_over(job, deadline):
+                raise Refusal(reason)
+            await job.mark(True)
+            if reason.message != told:
+                job.on_wait(reason)
+            told, waited = reason.message, True
+            await self._until_able(job, deadline, reason, pause_s)
+            pause_s = min(LONGEST_LOOK_S, 2 * pause_s)
 
     async def _try_all(self, action: Action) -> Printed | HallctlError:
-        """The first printer that takes it; else why the first one did not."""
+        """The first printer that takes it; else why none did: a reason that may pass before one that never will."""
         reasons: list[HallctlError] = []
-        for name in self._printers:
+        for name in self.printers:
             supervisor = self._supervisors.get(name)
             if supervisor is None:
                 continue
@@ -126,21 +150,29 @@ class Lane:
                 outcome = PrintOutcome(PrintState.UNKNOWN, reason=exc.message)
             because = reasons[0].message if reasons else ""
             return Printed(name, outcome, self.name if reasons else "", because)
-        return reasons[0]
+        return next((reason for reason in reasons if isinstance(reason, TerminalError)), reasons[0])
 
-    async def _until_able(self, until: datetime, reason: HallctlError) -> None:
-        """Wait for a printer of this lane that seems able to print; at ``until`` raise ``Refusal`` with ``reason``."""
-        while not any(self._seems_able(name) for name in self._printers):
-            if self._stopping or self._clock.now() >= until:
-                break
+    async def _until_able(self, job: Job, deadline: float, reason: HallctlError, pause_s: float) -> None:
+        """Wait for a printer of this lane that seems able to print, and at least ``pause_s``.
+
+        Raises ``Refusal`` with ``reason`` when that takes too long.
+        """
+        able_at = self._clock.monotonic() + pause_s
+        while self._clock.monotonic() < able_at or not any(self._seems_able(name) for name in self.printers):
+            if self._stopping or self._is_over(job, deadline):
+                raise Refusal(reason)
             await self._clock.sleep(LOOK_S)
-        else:
-            await self._clock.sleep(LOOK_S)
-        if self._stopping or self._clock.now() >= until:
-            raise Refusal(reason, expired=not self._stopping)
+
+    def _is_over(self, job: Job, deadline: float) -> bool:
+        return self._clock.monotonic() >= deadline or self._clock.now() >= job.expires
 
     def _seems_able(self, name: str) -> bool:
         supervisor = self._supervisors.get(name)
         if supervisor is None or supervisor.state.status is not TerminalStatus.ONLINE:
             return False
         return not any(fault.severity is Severity.ERROR for fault in supervisor.state.faults)
+
+
+def _wake(place: "asyncio.Future[None]") -> None:
+    if not place.done():
+        place.set_result(None)

@@ -4,26 +4,29 @@ Printed, failed (surely nothing on paper) or unknown. An unknown ticket is never
 is in the event, so that a person can look.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
 from pydantic import ValidationError
 
 from hallctl.clock import Clock
 from hallctl.config.hall import HallDocument, TicketLayout
 from hallctl.controller.executor import describe_error
-from hallctl.controller.lanes import Action, Lane, Printed, Refusal
+from hallctl.controller.lanes import Action, Job, Lane, Printed, Refusal
 from hallctl.controller.requests import PrintTicket
 from hallctl.driver import Ability, PrintJob, PrintOutcome, PrintState, TicketPrinter
-from hallctl.errors import ConfigError, HallctlError, LocalCodecError, RequestRefused, TerminalError
+from hallctl.errors import ConfigError, HallctlError, LocalCodecError, OutboxError, RequestRefused, TerminalError
 from hallctl.link import Progress
 from hallctl.model import Command, Event, EventType, JsonObject, Reply, ReplyState
 from hallctl.outbox import Doubtful
 from hallctl.terminal.supervisor import TerminalSupervisor
 from hallctl.ticket import Picture, Ticket, lay_out
 
+TICKET_EVENTS = (EventType.TICKET_PRINTED, EventType.TICKET_FAILED, EventType.TICKET_UNKNOWN)
 MarkCommand = Callable[[str, bool], Awaitable[None]]
 
 
@@ -54,7 +57,8 @@ class TicketDesk:
         self._commit = commit
         self._clock = clock
         self._mark = mark
-        self._wait = timedelta(seconds=document.printing.wait_s)
+        self._log = structlog.get_logger()
+        self._wait_s = document.printing.wait_s
         fallbacks = {terminal.id: terminal.fallback for terminal in document.terminals}
         limit = document.printing.queue_limit
         self._lanes = {name: Lane(chain_of(name, fallbacks), printers, clock, limit) for name in printers}
@@ -70,7 +74,6 @@ class TicketDesk:
         layout = self._layout(request.layout)
         ticket = self._lay_out(layout, self._fields(command, request.fields, self._clock.now()))
         data: JsonObject = {"printer": name, "layout": layout.id, "fields": request.fields, "command": command.id}
-        until = min(command.expires, self._clock.now() + self._wait)
 
         def tell(reason: HallctlError) -> None:
             waits = f"waits for {name}: {reason.message}"
@@ -80,7 +83,8 @@ class TicketDesk:
             await self._mark(command.id, untouched)
 
         try:
-            printed = await self._lanes[name].run(self._action(command, ticket), until, mark, tell)
+            job = Job(self._action(command, ticket), command.expires, self._wait_s, mark, tell)
+            printed = await self._lanes[name].run(job)
         except Refusal as exc:
             return await self._failed(command, data, ticket, exc)
         return await self._ended(command, data, ticket, printed)
@@ -93,7 +97,8 @@ class TicketDesk:
         async def test(driver: TicketPrinter) -> PrintOutcome:
             nonlocal abilities
             abilities = await driver.abilities()
-            return await driver.print_ticket(PrintJob(command.id, driver.self_test_ticket(name)))
+            ticket = await asyncio.to_thread(driver.self_test_ticket, name)  # it may draw
+            return await driver.print_ticket(PrintJob(command.id, ticket))
 
         try:
             outcome = await self._printers[name].act(test, timeout_s=90.0)
@@ -107,11 +112,23 @@ class TicketDesk:
             return _unknown_reply(command.id, outcome.reason, data)
         return Reply(command.id, ReplyState.SUCCEEDED, data=data)
 
-    async def settle(self, doubtful: list[Doubtful]) -> None:
-        """Say of each ticket that an earlier boot left half done which one it was."""
+    async def settle(self, doubtful: list[Doubtful], told: Mapping[str, Event]) -> dict[str, Reply]:
+        """Say of each ticket that an earlier boot left half done which one it was; gives the replies that are known.
+
+        ``told``: the ticket events that the log has of these commands; such a ticket is no longer in doubt.
+        """
+        replies: dict[str, Reply] = {}
         for one in doubtful:
-            if one.name == "ticket.print" and not one.untouched:
-                await self._commit(Event(EventType.TICKET_UNKNOWN, self._remembered(one)))
+            if one.name != "ticket.print" or one.untouched:
+                continue
+            if one.command in told:
+                replies[one.command] = _reply_of(told[one.command])
+                continue
+            for printer in self._printers.values():
+                if isinstance(printer.driver, TicketPrinter):
+                    printer.driver.distrust_paper()
+            await self._commit(Event(EventType.TICKET_UNKNOWN, self._remembered(one)))
+        return replies
 
     def _remembered(self, one: Doubtful) -> JsonObject:
         reason = "the controller stopped while it printed"
@@ -121,37 +138,45 @@ class TicketDesk:
             layout = self._layout(request.layout)
             command = Command(one.command, one.name, one.accepted_at, {})
             ticket = self._lay_out(layout, self._fields(command, request.fields, one.accepted_at))
-            return {**data, "printer": self._printer(request.printer), "layout": layout.id, "text": ticket.text}
+            name = self._printer(request.printer)
+            perhaps = list(self._lanes[name].printers)  # a fallback may have been at it
+            return {**data, "printer": name, "printers": perhaps, "layout": layout.id, "text": ticket.text}
         except (ValidationError, HallctlError):  # the hall document has changed since: the fields must do
             return data
 
     async def _ended(self, command: Command, data: JsonObject, ticket: Ticket, printed: Printed) -> Reply:
-        printer, outcome = self._printers[printed.printer], printed.outcome
+        outcome = printed.outcome
         instead = {"instead_of": printed.instead_of, "because": printed.because} if printed.instead_of else {}
         data = {**data, "printer": printed.printer, **instead}
         if outcome.state is PrintState.UNKNOWN:
-            await printer.count("tickets_unknown")
             told = {**data, "text": ticket.text, "reason": outcome.reason}
-            await self._commit(Event(EventType.TICKET_UNKNOWN, told))
+            await self._record(Event(EventType.TICKET_UNKNOWN, told), printed.printer, "tickets_unknown")
             return _unknown_reply(command.id, outcome.reason, {"printer": printed.printer, **instead})
-        await self._commit(Event(EventType.TICKET_PRINTED, {**data, "confirmed_by": outcome.confirmed_by}))
-        await printer.count("tickets_printed")
-        shown = {"printer": printed.printer, "confirmed_by": outcome.confirmed_by, **instead}
-        return Reply(command.id, ReplyState.SUCCEEDED, data=shown)
+        event = Event(EventType.TICKET_PRINTED, {**data, "confirmed_by": outcome.confirmed_by})
+        await self._record(event, printed.printer, "tickets_printed")
+        return _reply_of(event)
 
     async def _failed(self, command: Command, data: JsonObject, ticket: Ticket, refusal: Refusal) -> Reply:
         reason = refusal.reason
-        await self._printers[data["printer"]].count("tickets_failed")
-        await self._commit(Event(EventType.TICKET_FAILED, {**data, "text": ticket.text, **describe_error(reason)}))
-        late = _code(reason) == "command.expired" or (refusal.expired and self._clock.now() >= command.expires)
+        event = Event(EventType.TICKET_FAILED, {**data, "text": ticket.text, **describe_error(reason)})
+        await self._record(event, str(data["printer"]), "tickets_failed")
+        late = _code(reason) == "command.expired" or self._clock.now() >= command.expires
         state = ReplyState.EXPIRED if late else ReplyState.FAILED
         return Reply(command.id, state, _code(reason), reason.message, reason.hint, {"printer": data["printer"]})
+
+    async def _record(self, event: Event, printer: str, counter: str) -> None:
+        """Keep what is known of the paper. A disk that refuses changes nothing on paper, so it changes no reply."""
+        try:
+            await self._commit(event)
+            await self._printers[printer].count(counter)
+        except OutboxError as exc:
+            self._log.error("a ticket's fate is not in the log", event_type=event.type, why=exc.message, **event.data)
 
     def _action(self, command: Command, ticket: Ticket) -> Action:
         async def action(driver: TicketPrinter) -> PrintOutcome:
             if self._clock.now() >= command.expires:
                 raise RequestRefused("command.expired", "the command expired while it waited for the printer")
-            return await driver.print_ticket(PrintJob(command.id, ticket))
+            return await driver.print_ticket(PrintJob(command.id, ticket, command.expires))
 
         return action
 
@@ -204,6 +229,20 @@ def _code(exc: HallctlError) -> str:
 def _described(printer: str, abilities: tuple[Ability, ...]) -> dict[str, Any]:
     table = [{"name": one.name, "state": one.state.value, "detail": one.detail} for one in abilities]
     return {"printer": printer, "abilities": table}
+
+
+def _reply_of(event: Event) -> Reply:
+    """The final reply to a command whose ticket has this event."""
+    data = event.data
+    shown = {key: data[key] for key in ("printer", "confirmed_by", "instead_of", "because") if key in data}
+    command = str(data["command"])
+    match event.type:
+        case EventType.TICKET_PRINTED:
+            return Reply(command, ReplyState.SUCCEEDED, data=shown)
+        case EventType.TICKET_FAILED:
+            code, message, hint = (str(data.get(key, "")) for key in ("code", "message", "hint"))
+            return Reply(command, ReplyState.FAILED, code, message, hint, shown)
+    return _unknown_reply(command, str(data.get("reason", "")), shown)
 
 
 def _unknown_reply(command: str, reason: str, data: JsonObject) -> Reply:

@@ -8,6 +8,7 @@ these methods one at a time, never while ``poll`` runs, and only while the termi
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from hallctl.hall.message import DisplayMessage, EvaluationRequest
@@ -27,10 +28,11 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PrintJob:
-    """One ticket to print. ``id`` is the idempotency key: the command's id."""
+    """One ticket to print. ``id`` is the idempotency key: the command's id. Nothing is begun once it ``expires``."""
 
     id: str
     ticket: Ticket
+    expires: datetime | None = None
 
 
 class PrintState(StrEnum):
@@ -75,6 +77,10 @@ class TicketPrinter(ABC):
     @abstractmethod
     async def print_ticket(self, job: PrintJob) -> PrintOutcome:
         """Print and cut. Raises ``Fault`` or ``NothingDone`` only while nothing is sent; then doubt is an outcome."""
+
+    def distrust_paper(self) -> None:
+        """An earlier run of the daemon ended within a ticket: what hangs on the roll is not the next ticket's head."""
+        return
 
     async def abilities(self) -> tuple[Ability, ...]:
         """Try out what the printer can do, without printing. The default knows of nothing."""

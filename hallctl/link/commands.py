@@ -32,6 +32,7 @@ class CommandIntake:
         self._log = log
         self._special: dict[str, Handler] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._active: set[str] = set()
 
     def handle(self, name: str, handler: Handler) -> None:
         """Give one command to a handler of its own."""
@@ -53,7 +54,7 @@ class CommandIntake:
             return
         earlier = await self._outbox.begin_command(command)
         if earlier is not None:
-            self._start(publish(earlier))
+            self._start(self._tell(earlier, publish))
         elif refusal is not None:
             await self._outbox.finish_command(refusal)
             self._start(publish(refusal))
@@ -62,8 +63,9 @@ class CommandIntake:
 
     async def drain(self, seconds: float) -> None:
         """Wait for running commands, so that a stop finishes a ticket."""
-        if self._running:
-            await asyncio.wait(set(self._running), timeout=seconds)
+        deadline = self._clock.monotonic() + seconds
+        while self._running and (left_s := deadline - self._clock.monotonic()) > 0:
+            await asyncio.wait(set(self._running), timeout=left_s)
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -86,11 +88,18 @@ class CommandIntake:
             "the controller did not finish the command",
             "look at the terminal; send a new command only if nothing was done",
         )
+        self._active.add(command.id)
+        interrupted = False
         try:
             reply = await self._answer(command, publish)
-        finally:  # also when the handler failed or the daemon stops: a repeat must never act again
-            await self._outbox.finish_command(reply)
-            await publish(reply)
+        except asyncio.CancelledError:
+            interrupted = True  # the next boot says what is known of it, and in an event too
+            raise
+        finally:  # also when the handler failed: a repeat must never act again
+            self._active.discard(command.id)
+            if not interrupted:
+                await self._outbox.finish_command(reply)
+                await publish(reply)
 
     async def _run_unlogged(self, command: Command, refusal: Reply | None, publish: Publish) -> None:
         await publish(refusal or await self._answer(command, publish))
@@ -98,7 +107,12 @@ class CommandIntake:
     async def _answer(self, command: Command, publish: Publish) -> Reply:
         if (special := self._special.get(command.name)) is not None:
             return await special(command)
-        return await self._default(command, lambda reply: self._start(publish(reply)))
+        return await self._default(command, lambda reply: self._start(self._tell(reply, publish)))
+
+    async def _tell(self, reply: Reply, publish: Publish) -> None:
+        """Progress of a command that is over meanwhile would be the last word about it."""
+        if reply.state.final or reply.command in self._active:
+            await publish(reply)
 
     def _refusal(self, command: Command) -> Reply | None:
         if self._clock.now() >= command.expires:

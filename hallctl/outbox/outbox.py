@@ -10,16 +10,17 @@ import contextlib
 import functools
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from hallctl.clock import Clock
 from hallctl.errors import OutboxError
-from hallctl.model import Alert, Command, Identity, Reply
+from hallctl.model import Alert, Command, Event, Identity, Reply
 from hallctl.outbox.records import dumps
 from hallctl.outbox.schema import Doubtful, Stored, connect
 from hallctl.outbox.store import Entry, Store, row_of
@@ -133,9 +134,13 @@ class Outbox:
         """What an earlier boot began and left unfinished."""
         return await self._call(self._store.doubtful)
 
-    async def settle_doubtful(self) -> list[Reply]:
-        """Answer what an earlier boot left unfinished (``failed`` or ``unknown``), and give it for publishing."""
-        return await self._call(self._store.settle_doubtful)
+    async def events_of_commands(self, types: Sequence[str], commands: Sequence[str]) -> dict[str, Event]:
+        """The last event of one of these types that the log has of each command."""
+        return await self._call(lambda: self._store.events_of_commands(types, commands))
+
+    async def settle_doubtful(self, known: Mapping[str, Reply] = MappingProxyType({})) -> list[Reply]:
+        """Answer what an earlier boot left unfinished (``known``, ``failed`` or ``unknown``), and give it."""
+        return await self._call(lambda: self._store.settle_doubtful(known))
 
     async def open_alerts(self) -> list[Alert]:
         """Alerts that are open, of this boot and earlier ones."""

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from hallctl.outbox.schema import KEPT_BYTES, Doubtful, EntryKind, Stored
 Entry = Event | Alert
 _COLUMNS = "seq, boot, at, kind, type, subject, high, body"
 _TRIM_STEP = 500
+_NEWEST = 10_000  # rows in which the events of commands are looked for that a crash interrupted
 
 
 class Store:
@@ -100,9 +101,23 @@ class Store:
             for id_, name, at, data, untouched in rows
         ]
 
-    def settle_doubtful(self) -> list[Reply]:
-        """Answer them: what surely had not begun has failed, of the rest nobody knows; nothing is done again."""
-        replies = [_settled(one) for one in self.doubtful()]
+    def events_of_commands(self, types: Sequence[str], commands: Sequence[str]) -> dict[str, Event]:
+        """The last event of one of these types that the log's newest rows have of each command."""
+        marks = ",".join("?" * len(types))
+        query = f"SELECT type, body FROM log WHERE seq > ? AND type IN ({marks}) ORDER BY seq"  # noqa: S608  # marks
+        found: dict[str, Event] = {}
+        for type_, body in self._db.execute(query, (self.last_seq() - _NEWEST, *types)):
+            data = json.loads(body)
+            if data.get("command") in commands:
+                found[data["command"]] = Event(EventType(type_), data)
+        return found
+
+    def settle_doubtful(self, known: Mapping[str, Reply]) -> list[Reply]:
+        """Answer them: what surely had not begun has failed, of the rest nobody knows; nothing is done again.
+
+        ``known``: replies to commands whose fate is known all the same.
+        """
+        replies = [known.get(one.command) or _settled(one) for one in self.doubtful()]
         for reply in replies:
             self.finish_command(reply)
         return replies

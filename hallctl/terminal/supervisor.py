@@ -17,6 +17,7 @@ from hallctl.driver import Connection, Health, TerminalDriver
 from hallctl.driver.terminal import Logger
 from hallctl.errors import (
     CodecError,
+    DriverBug,
     HallctlError,
     LocalCodecError,
     NothingDone,
@@ -147,6 +148,13 @@ class TerminalSupervisor:
         except (TransportError, CodecError, NothingDone) as exc:
             self._break_session(exc)
             raise
+        except HallctlError:
+            raise
+        except Exception as exc:
+            self._log.warning("driver raised what it should not", terminal=self.state.terminal, exc_info=True)
+            bug = DriverBug(repr(exc), hint="tell the driver's vendor; the log has the trace")
+            self._break_session(bug)
+            raise bug from exc
 
     def _break_session(self, exc: HallctlError) -> None:
         if self._broken is not None and not self._broken.done():
@@ -263,6 +271,6 @@ def _sorted(faults: tuple[FaultReport, ...]) -> tuple[FaultReport, ...]:
 
 def _code_of(exc: HallctlError) -> str:
     match exc:
-        case TransportError() | CodecError() | TerminalError():
+        case TransportError() | CodecError() | TerminalError() | DriverBug():
             return exc.code
     return "driver.error"

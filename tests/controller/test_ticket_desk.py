@@ -10,8 +10,16 @@ from hallctl.config import HallDocument
 from hallctl.controller.printing import TicketDesk, chain_of
 from hallctl.controller.requests import PrintTicket
 from hallctl.driver import Ability, AbilityState, PrintOutcome, PrintState
-from hallctl.errors import Fault, LocalCodecError, NothingDone, RequestRefused, TerminalOffline, TransportLost
-from hallctl.model import Command, EventType, FaultReport, ReplyState, Severity, TerminalState, TerminalStatus
+from hallctl.errors import (
+    Fault,
+    LocalCodecError,
+    NothingDone,
+    OutboxError,
+    RequestRefused,
+    TerminalOffline,
+    TransportLost,
+)
+from hallctl.model import Command, Event, EventType, FaultReport, ReplyState, Severity, TerminalState, TerminalStatus
 from hallctl.outbox import Doubtful
 from hallctl.ticket import self_test_ticket
 
@@ -29,6 +37,7 @@ class Printer:
         self.jobs = []
         self.counted = []
         self.seconds = 0.0
+        self.driver = None
         self.state = TerminalState("printer-1", "test", TerminalStatus.ONLINE, clock.now())
 
     def has_fault(self, fault=None):
@@ -284,9 +293,94 @@ async def test_what_an_earlier_boot_began_is_told_with_its_text_and_what_waited_
             Doubtful("c-2", "ticket.print", at, data, untouched=True),
             Doubtful("c-3", "number.call", at, {}, untouched=False),
             Doubtful("c-4", "ticket.print", at, {"layout": "gone", "fields": {"number": "C1"}}, untouched=False),
-        ]
+        ],
+        {},
     )
     first, second = bench.events
     assert (first.type, first.data["command"]) == (EventType.TICKET_UNKNOWN, "c-1")
     assert first.data["text"] == "B007\n2026-03-02 09:00"
     assert (second.data["command"], second.data["fields"]) == ("c-4", {"number": "C1"})
+
+
+async def test_a_ticket_whose_event_is_in_the_log_is_no_longer_in_doubt_after_a_crash():
+    bench = Bench(PRINTED)
+    at = bench.clock.now()
+    doubtful = [Doubtful(f"c-{n}", "ticket.print", at, {}, untouched=False) for n in (1, 2, 3)]
+    told = {
+        "c-1": Event(EventType.TICKET_PRINTED, {"command": "c-1", "printer": "p1", "confirmed_by": "gs_h"}),
+        "c-2": Event(EventType.TICKET_FAILED, {"command": "c-2", "printer": "p1", "code": "paper.end"}),
+        "c-3": Event(EventType.TICKET_UNKNOWN, {"command": "c-3", "printer": "p1", "reason": "unplugged"}),
+    }
+    replies = await bench.desk.settle(doubtful, told)
+    assert [(reply.state, reply.code) for reply in replies.values()] == [
+        (ReplyState.SUCCEEDED, ""),
+        (ReplyState.FAILED, "paper.end"),
+        (ReplyState.UNKNOWN, "ticket.unknown"),
+    ]
+    assert bench.events == []
+
+
+async def test_a_disk_that_refuses_the_event_changes_nothing_in_the_reply_about_the_paper():
+    for outcome, state in ((PRINTED, ReplyState.SUCCEEDED), (PrintOutcome(PrintState.UNKNOWN), ReplyState.UNKNOWN)):
+        bench = Bench(outcome)
+
+        async def full(_event):
+            raise OutboxError("disk full")
+
+        bench.desk._commit = full
+        assert (await bench.print()).state is state
+
+
+async def test_a_stop_begins_no_other_ticket_and_takes_no_new_one():
+    bench = Bench(PRINTED, wait_s=60)
+    bench.printers["p1"].seconds = 4.0
+    tasks = [await bench.later(bench.print(command=f"c-{n}", expires_s=100), 0) for n in range(1, 5)]
+    await bench.clock.advance(1)
+    bench.desk.stop()
+    late = await bench.print(command="late")
+    await bench.clock.advance(5)
+    states = [(await task).state for task in tasks]
+    assert states == [ReplyState.SUCCEEDED, *[ReplyState.FAILED] * 3]
+    assert late.state is ReplyState.FAILED
+    assert [job.id for job in bench.printers["p1"].jobs] == ["c-1"]
+
+
+async def test_nobody_overtakes_a_ticket_whose_waiting_is_just_being_written_down():
+    bench = Bench(PRINTED, wait_s=60)
+    bench.printers["p1"].seconds = 1.0
+    slow = asyncio.Event()
+
+    async def slow_mark(command, untouched):
+        if command == "second" and untouched:
+            await slow.wait()
+
+    bench.desk._mark = slow_mark
+    tasks = [await bench.later(bench.print(command="first"), 0), await bench.later(bench.print(command="second"), 1.5)]
+    tasks.append(await bench.later(bench.print(command="third"), 2))
+    slow.set()
+    await bench.clock.advance(5)
+    assert {(await task).state for task in tasks} == {ReplyState.SUCCEEDED}
+    assert [job.id for job in bench.printers["p1"].jobs] == ["first", "second", "third"]
+
+
+async def test_a_printer_that_looks_able_and_refuses_is_tried_less_and_less_and_told_once():
+    bench = Bench(PAPER_END, wait_s=15)
+    reply = await (await bench.later(bench.print(), 16))
+    assert reply.code == "paper.end"
+    assert len(bench.printers["p1"].jobs) <= 12
+    assert len(bench.progress) == 1
+
+
+async def test_a_clock_that_is_set_back_does_not_make_a_ticket_wait_longer():
+    bench = Bench(PAPER_END, wait_s=15)
+    bench.printers["p1"].has_fault("paper.end")
+    task = await bench.later(bench.print(expires_s=30), 1)
+    bench.clock.step(timedelta(hours=-1))
+    await bench.clock.advance(15)
+    assert (await task).code == "paper.end"
+
+
+async def test_a_ticket_waits_for_the_fallback_where_only_that_one_can_ever_print_it():
+    bench = Bench(LocalCodecError("U+3400"), [PAPER_END, PRINTED], fallbacks={"p1": "p2"}, wait_s=15)
+    reply = await (await bench.later(bench.print(), 5))
+    assert (reply.state, reply.data["printer"]) == (ReplyState.SUCCEEDED, "p2")

@@ -9,6 +9,7 @@ import structlog
 from hallctl.clock import ManualClock
 from hallctl.driver import Health, TerminalDriver
 from hallctl.errors import (
+    DriverBug,
     Fault,
     NothingDone,
     RemoteCodecError,
@@ -307,3 +308,15 @@ async def test_a_driver_that_asks_for_attention_is_polled_at_once(bench):
     assert bench.state.faults, "one request is one poll"
     await bench.advance(2)
     assert bench.state.faults == ()
+
+
+async def test_an_action_that_raises_rubbish_is_told_as_a_bug_of_the_driver_and_ends_the_session(bench):
+    await bench.advance(1)
+
+    async def rubbish(driver):
+        raise ValueError("oh")
+
+    with pytest.raises(DriverBug, match="ValueError"):
+        await bench.supervisor.act(rubbish)
+    await bench.advance(0)
+    assert (bench.state.status, bench.state.reason) == (TerminalStatus.OFFLINE, "driver.bug")
