@@ -42,8 +42,8 @@ class ConfigErrors(HallctlError):
         self.errors: tuple[ConfigError, ...] = tuple(errors)
         names = {Path(error.path).name for error in self.errors if error.path}
         count = "1 mistake" if len(self.errors) == 1 else f"{len(self.errors)} mistakes"
-        first = str(self.errors[0]) if len(self.errors) == 1 else ""
-        super().__init__(f"{count} in {', '.join(sorted(names)) or 'the configuration'}", hint=first)
+        told = "; ".join(map(str, self.errors[:5]))
+        super().__init__(f"{count} in {', '.join(sorted(names)) or 'the configuration'}", hint=told)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.errors))

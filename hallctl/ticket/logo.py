@@ -16,6 +16,7 @@ from hallctl.ticket.document import Picture
 MAX_BYTES = 1 << 20
 MAX_HEIGHT = 800  # dots: 10 cm of paper
 WIDEST = 576  # dots of 80 mm paper
+FORMATS = ("PNG", "JPEG", "BMP", "GIF")
 MAX_DOTS = 40_000_000  # a small file may unfold to a picture that fills the memory
 
 
@@ -35,13 +36,16 @@ def load_logo(source: str, folder: Path) -> Picture:
     """One logo. ``folder``: where relative paths begin. Raises ``ConfigError`` that says what is wrong with it."""
     if source.startswith("data:"):
         return _picture(_from_uri(source), "the picture in data:")
-    path = folder / source
     try:
+        path = folder / source
+        if not path.is_file() and path.exists():
+            raise ConfigError(f"{path} is no file", hint="name a PNG file")
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path} is larger than 1 MiB", hint="a ticket is 72 mm wide: make the picture smaller")
         return _picture(path.read_bytes(), str(path))
-    except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror or exc}", hint="put the picture there, or correct its path") from exc
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the path
+        why = getattr(exc, "strerror", None) or exc
+        raise ConfigError(f"{source}: {why}", hint="put the picture there, or correct its path") from exc
 
 
 def _from_uri(source: str) -> bytes:
@@ -52,7 +56,7 @@ def _from_uri(source: str) -> bytes:
         return unquote_to_bytes(body)
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error as exc:
+    except (binascii.Error, ValueError) as exc:
         raise ConfigError(f"data: holds no base64: {exc}", hint="base64 -w0 FILE gives the right text") from exc
 
 
@@ -63,13 +67,15 @@ def _picture(data: bytes, name: str) -> Picture:
     except ImportError as exc:
         raise ConfigError("a logo needs Pillow", hint="install hallctl[raster]") from exc
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_DOTS:
                 raise ConfigError(f"{name} has {image.width} x {image.height} dots", hint="make the picture smaller")
             grey = _on_white(image, Image)
-    except (OSError, ValueError, SyntaxError) as exc:  # SyntaxError is what Pillow says of a broken PNG
-        hint = "PNG is best: black on white, 8 dots are 1 mm"
-        raise ConfigError(f"{name} is no picture that can be read: {exc}", hint=hint) from exc
+    except ConfigError:
+        raise
+    except Exception as exc:  # of a damaged picture a library may say anything; a logo stops no hall
+        hint = f"PNG is best: black on white, 8 dots are 1 mm; readable are {', '.join(FORMATS)}"
+        raise ConfigError(f"{name} is no picture that can be read ({type(exc).__name__})", hint=hint) from exc
     if grey.width > WIDEST:
         grey = grey.resize((WIDEST, max(1, round(grey.height * WIDEST / grey.width))))
     if grey.height > MAX_HEIGHT:

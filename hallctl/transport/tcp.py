@@ -63,7 +63,9 @@ class TcpTransport(Transport):
         return bytes(waiting)
 
     async def close(self) -> None:
-        """Close at once; what the kernel still holds is sent on by it."""
+        """Close at once; what the kernel still holds is sent on by it, what it has not taken yet is thrown away."""
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()
         self._writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(1.0):

@@ -53,7 +53,7 @@ def test_one_that_is_too_wide_fits_the_widest_paper(tmp_path):
         ("empty.png", "no picture"),
         ("huge.png", "larger than 1 MiB"),
         ("tall.png", "mm high"),
-        (".", "directory"),
+        (".", "is no file"),
         ("wide.png", "dots"),
         ("data:image/png;base64", "no comma"),
         ("data:image/png;base64,***", "no base64"),

@@ -28,7 +28,8 @@ from hallctl_drivers.escpos.paper import Font, qr_modules
 
 INIT = b"\x1b@"
 ASB_ON = b"\x1da\xff"
-FENCE = b"\x1dr1"
+FENCE = b"\x1dr1" * 2  # two answers: a printer that powers up, or a noisy line, may say one such byte by chance
+FENCE_ANSWERS = 2
 # DLE DC4, function 8: everything that waits in the printer is deleted; it answers 37 25 00.
 CLEAR = bytes((0x10, 0x14, 8, 1, 3, 20, 1, 6, 2, 8))
 CUTS = {
@@ -42,6 +43,7 @@ _CHINESE = b"\x1c&"
 _NOT_CHINESE = b"\x1c."
 _ALIGN = {Align.LEFT: b"\x1ba\x00", Align.CENTER: b"\x1ba\x01", Align.RIGHT: b"\x1ba\x02"}
 _CELL_DOTS = 12
+_LONGEST_CODE = 2400  # bytes of the command that stores the largest code there is, 2331 bytes at correction M
 _SMALLEST_MODULE = 2  # dots; telephones don't read smaller ones from thermal paper
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me", "Zl", "Zp"}
 _REAL_TIME = (b"\x10\x04", b"\x10\x05", b"\x10\x14")  # acted upon wherever they stand, also within a picture
@@ -64,7 +66,7 @@ class Style:
     cut: str = "partial"
     cut_command: str = "gs_v"
     setup: bytes = b""
-    raster_bytes: int = 4096
+    raster_bytes: int = 2048
     draw_line: DrawLine | None = None
     draw_code: DrawCode | None = None
 
@@ -101,12 +103,17 @@ def ask_code_size() -> bytes:
     return b"".join(_with_length(b"\x1d(k", part) for part in (b"1P0hallctl", b"1R0"))
 
 
+END_OF_HEADER = bytes(16)
+"""Completes the head of a command that was broken off: its missing lengths become 0. To be sent before any question,
+whose bytes would be taken for the lengths of an enormous picture."""
+
+
 def flush(style: Style) -> bytes:
     """What completes any command that an interrupted ticket may have left half done; NUL by itself does nothing.
 
     Without it the printer takes the next ticket for the rest of the picture or code that it still waits for.
     """
-    return bytes(style.raster_bytes if style.draw_line is not None else 512)
+    return bytes(max(style.raster_bytes if style.draw_line is not None else 0, _LONGEST_CODE))
 
 
 def encode_ticket(ticket: Ticket, style: Style) -> bytes:

@@ -17,8 +17,10 @@ def _hexadecimal(value: object) -> object:
     """Bytes as people write them: "1B 39 01"."""
     if isinstance(value, bytes):
         return value
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is a number | write hexadecimal digits in quotes: '1B 39 01'")
     try:
-        return bytes.fromhex(str(value))
+        return bytes.fromhex(value)
     except ValueError as exc:
         raise ValueError(f"{value!r} is no sequence of bytes | write hexadecimal digits in quotes: '1B 39 01'") from exc
 
@@ -52,7 +54,7 @@ class EscposProfile(DriverOptions):
     cut_command: Literal["gs_v", "esc_i"] = Field("gs_v", description="esc_i for old cutters that don't know GS V")
     setup: Bytes = Field(b"", description="bytes in hexadecimal that this kind wants before each ticket: '1C 43 00'")
     raster_bytes: int = Field(
-        4096, ge=72, le=65536, description="how much of a picture is sent in one command, bytes; less for small buffers"
+        2048, ge=72, le=65536, description="how much of a picture is sent in one command, bytes; less for small buffers"
     )
 
 
@@ -80,10 +82,10 @@ class EscposOptions(DriverOptions):
     setup: Bytes | None = Field(None, description="instead of the profile's: bytes before each ticket")
     raster_bytes: int | None = Field(None, ge=72, le=65536, description="instead of the profile's: bytes of a picture")
     reply_timeout_s: float = Field(
-        1.0, gt=0, le=10, description="how long the printer may take to answer a question about its state, seconds"
+        1.0, gt=0, le=3, description="how long the printer may take to answer a question about its state, seconds"
     )
     confirm_timeout_s: float = Field(
-        20.0, gt=0, le=80, description="how long a ticket may take until it is on paper, seconds"
+        20.0, gt=0, le=40, description="how long a ticket may take until it is on paper, seconds"
     )
     poll_every_s: float = Field(2.0, ge=0.5, le=300, description="how often the printer is asked how it is, seconds")
 

@@ -40,7 +40,11 @@ class PrinterLine:
         await self._port.write(data)
 
     async def send(self, data: bytes, timeout_s: float) -> None:
-        """Hand a ticket over: one that has stopped takes no more once its buffer and the network's are full."""
+        """Hand a ticket over: one that has stopped takes no more once its buffer and the network's are full.
+
+        What the printer says from now on may answer a question within the data: it is kept for the next ``ask``.
+        """
+        self._asking = True
         try:
             async with self._clock.timeout(timeout_s):
                 await self._port.write(data)

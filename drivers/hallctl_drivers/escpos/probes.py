@@ -6,10 +6,11 @@ from hallctl.driver import Ability, AbilityState
 from hallctl.errors import ConfigError, TransportTimeout
 from hallctl_drivers.escpos import codec
 from hallctl_drivers.escpos.config import EscposProfile
-from hallctl_drivers.escpos.line import PrinterLine
+from hallctl_drivers.escpos.line import Accept, PrinterLine
 from hallctl_drivers.escpos.status import AutoStatus, Block, Frame, Printed, Queued, RealTime
 
-_QUESTIONS = {1: "the printer", 2: "why it is off-line", 3: "errors", 4: "paper"}
+PRINTER, OFF_LINE, ERRORS, PAPER = 1, 2, 3, 4  # the n of DLE EOT n
+_QUESTIONS = {PRINTER: "the printer", OFF_LINE: "why it is off-line", ERRORS: "errors", PAPER: "paper"}
 _IDENTITY = {66: "maker", 67: "model", 65: "firmware"}
 
 
@@ -25,20 +26,35 @@ class Voice:
         return bool(self.questions) or self.automatic
 
 
-async def find_voice(line: PrinterLine) -> Voice:
-    """Try the questions one by one: some clones leave out n = 2 or 3, and asking them again would only time out."""
-    questions = [n for n in _QUESTIONS if await line.answered(codec.real_time_status(n), is_real_time)]
-    automatic = await line.answered(codec.ASB_ON, lambda frame: isinstance(frame, AutoStatus))
-    return Voice(tuple(questions), automatic, await _answers_together(line, tuple(questions)))
+async def find_questions(line: PrinterLine) -> tuple[int, ...]:
+    """The n of ``DLE EOT n`` that are answered, tried one by one: some clones leave out n = 2 or 3.
+
+    One that answers neither about itself nor about its paper is not asked the rest.
+    """
+    found: list[int] = []
+    for n in (PRINTER, PAPER, OFF_LINE, ERRORS):
+        if n in (OFF_LINE, ERRORS) and not found:
+            break
+        if await line.answered(codec.real_time_status(n), is_real_time):
+            found.append(n)
+        else:
+            await line.forget_input()
+    return tuple(sorted(found))
 
 
-async def _answers_together(line: PrinterLine, questions: tuple[int, ...]) -> bool:
+async def answers_together(line: PrinterLine, questions: tuple[int, ...]) -> bool:
     """Epson's printers take four questions at once; some clones answer the first and forget the others."""
     try:
         await line.real_time(questions)
     except TransportTimeout:
+        await line.forget_input()
         return False
     return True
+
+
+async def tells_changes(line: PrinterLine) -> bool:
+    """Whether the printer has automatic status."""
+    return await line.answered(codec.ASB_ON, lambda frame: isinstance(frame, AutoStatus))
 
 
 async def find_confirmation(line: PrinterLine) -> str | None:
@@ -47,7 +63,7 @@ async def find_confirmation(line: PrinterLine) -> str | None:
     if await line.answered(codec.ask_when_printed(ident), lambda frame: frame == Printed(ident)):
         return "gs_h"
     # ESC @ clears what a clone took for text.
-    return "fence" if await line.answered(codec.INIT + codec.FENCE, is_queued) else None
+    return "fence" if await line.answered(codec.INIT + codec.FENCE, fence_answers()) else None
 
 
 async def try_out(line: PrinterLine, voice: Voice, confirm: str | None, profile: EscposProfile) -> tuple[Ability, ...]:
@@ -129,6 +145,18 @@ def _is_size(frame: Frame) -> bool:
 def is_queued(frame: Frame) -> bool:
     """An answer to ``GS r``."""
     return isinstance(frame, Queued)
+
+
+def fence_answers() -> Accept:
+    """Accepts the frame with which all answers to one fence are there."""
+    seen = 0
+
+    def accept(frame: Frame) -> bool:
+        nonlocal seen
+        seen += is_queued(frame)
+        return seen == codec.FENCE_ANSWERS
+
+    return accept
 
 
 def is_real_time(frame: Frame) -> bool:

@@ -192,41 +192,44 @@ async def test_a_plain_file_takes_tickets_without_confirmation(make_printer, job
 
 
 async def test_a_late_fence_of_the_last_ticket_does_not_confirm_the_next_one(make_printer):
-    """A clone: paper ends in ticket 1, whose fence is answered only while ticket 2 is still waiting."""
+    """A clone: paper ends in ticket 1, whose fence is answered only while ticket 2 is got ready."""
     near, far = null_modem()
-    jobs = fences = 0
-    paper_end = False
+    jobs = held = 0
+    paper_end = busy = False
 
     async def device():
-        nonlocal jobs, fences, paper_end
+        nonlocal jobs, held, paper_end, busy
         while True:
             data = await far.read()
             answer = b""
             for n in (1, 2, 3, 4):
                 if bytes((0x10, 4, n)) in data:
                     answer += bytes((0x12 | (0x60 if n == 4 and paper_end else 0),))
-            jobs += b"\x1dV" in data
-            if b"\x1dV" in data and jobs == 1:
-                paper_end = True
-                answer += bytes((0x18, 0, 0x0C, 0x0F))
-            if b"\x1dr" in data:
-                fences += 1
-                answer += {1: b"", 2: b"\x00\x00"}.get(fences, b"")  # the owed answer and its own; nothing for ticket 2
+            if b"\x1dV" in data:
+                jobs += 1
+                busy = True  # from now on it answers nothing that stands in the queue
+                if jobs == 1:
+                    paper_end = True
+                    answer += bytes((0x18, 0, 0x0C, 0x0F))
+            held += data.count(b"\x1dr1")
+            if not busy:
+                answer, held = answer + bytes(held), 0
             if answer:
                 await far.write(answer)
 
     task = asyncio.create_task(device())
-    printer = make_printer(confirm="fence", confirm_timeout_s=1, reply_timeout_s=0.2)
+    printer = make_printer(profile="clone", confirm_timeout_s=0.5, reply_timeout_s=0.1)
     await printer.start(near)
     ticket = Ticket((TextLine("A001"),))
     assert (await printer.print_ticket(PrintJob("1", ticket))).state is PrintState.UNKNOWN
-    paper_end = False
+    paper_end = busy = False
     assert (await printer.print_ticket(PrintJob("2", ticket))).state is PrintState.UNKNOWN
     with pytest.raises(Fault) as caught:
         await printer.print_ticket(PrintJob("3", ticket))
     assert caught.value.code == "printer.unsettled"
     assert jobs == 2
     task.cancel()
+    await near.close()
 
 
 def test_paper_that_nobody_told_about_is_unknown_not_ok():

@@ -79,6 +79,7 @@ async def test_a_plug_that_is_pulled_within_any_command_never_swallows_the_next_
         printer._fragment = True  # this printer was not the one that was interrupted; what it does then is tested above
         outcome = await printer.print_ticket(PrintJob("2", Ticket((TextLine("A002"),))))
         task.cancel()
+        await near.close()
         assert outcome.state is PrintState.PRINTED, end
         assert simulator.tickets[-1].lines == ("A002",), f"broken off behind byte {end} of {len(first)}"
 
