@@ -150,7 +150,7 @@ async def confirmed_minute(baud: int | None, count: int) -> float:
     """Tickets a minute of the driver: status before each, the printer's own word after it."""
     simulator = EscposSimulator()
     context = TerminalContext("printer-1", CLOCK, structlog.get_logger(), _nobody)
-    printer = EscposPrinter(context, EscposOptions(confirm_timeout_s=60, reply_timeout_s=5))
+    printer = EscposPrinter(context, EscposOptions(confirm_timeout_s=40, reply_timeout_s=3))
     async with wire(simulator, baud) as address, await open_port(PortAddress.parse(address), CLOCK) as port:
         await printer.start(port)
         await printer.poll()

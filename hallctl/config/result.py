@@ -75,8 +75,12 @@ class LoadedHall:
         kept = {section: [pair for pair in self.items(section) if pair[0] not in wrong] for section in SECTIONS}
         aside = [(loc, item) for loc, item in self.terminals() if loc in wrong]
         update = {section: [item for _, item in pairs] for section, pairs in kept.items()}
+        left_out = {terminal.id: terminal.fallback for _, terminal in (*self.set_aside, *aside)}
         update["terminals"] = [
-            item.model_copy(update={"fallback": None}) if loc in lonely else item for loc, item in kept["terminals"]
+            _standing_in(item, None if loc in lonely else item.fallback, left_out)
+            if isinstance(item, Terminal)
+            else item
+            for loc, item in kept["terminals"]
         ]
         document = self.document.model_copy(update={**update, "main_boards": self._boards(found)})
         running = {terminal.id for terminal in document.terminals}
@@ -103,6 +107,15 @@ class LoadedHall:
         wrong = {p.loc[2] for p in problems if p.loc[:2] == ("main_boards", "displays") and len(p.loc) > 2}
         displays = [display for index, display in enumerate(boards.displays) if index not in wrong]
         return boards.model_copy(update={"displays": displays})
+
+
+def _standing_in(terminal: Terminal, fallback: str | None, left_out: Mapping[str, str | None]) -> Terminal:
+    """With this fallback; where that one is left out itself, the one that takes over for it."""
+    seen = {terminal.id}
+    while fallback is not None and fallback in left_out and fallback not in seen:
+        seen.add(fallback)
+        fallback = left_out[fallback]
+    return terminal if fallback == terminal.fallback else terminal.model_copy(update={"fallback": fallback})
 
 
 def _of_fallback(problem: Problem) -> bool:

@@ -48,3 +48,16 @@ def test_a_wrong_fallback_is_a_mistake_and_its_printer_runs_without_it(tmp_path)
     assert "no printer" in str(hall.problems[2])
     running = {terminal.id: terminal.fallback for terminal in hall.document.terminals}
     assert running == {"p1": None, "p2": None, "p3": "p1", "p4": None, "p5": None, "pad": None, "p6": None}
+
+
+def test_a_fallback_that_is_wrong_itself_is_passed_over_to_the_one_behind_it(tmp_path):
+    path = tmp_path / "hall.yaml"
+    path.write_text(
+        "terminals:\n"
+        "  - {id: p1, driver: escpos, port: 'tcp://h:1', fallback: p2}\n"
+        "  - {id: p2, driver: escpos, port: 'tcp://h:2', fallback: p3, options: {nonsense: 1}}\n"
+        "  - {id: p3, driver: escpos, port: 'tcp://h:3', fallback: p1}\n"
+    )
+    hall = check_hall(load_hall(path))
+    assert [problem.line for problem in hall.problems] == [3]
+    assert {terminal.id: terminal.fallback for terminal in hall.document.terminals} == {"p1": "p3", "p3": "p1"}
