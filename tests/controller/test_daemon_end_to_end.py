@@ -278,7 +278,7 @@ async def send(session, name, number, **data):
 async def test_a_daemon_that_is_killed_within_a_ticket_tells_which_one_and_never_prints_it_again(
     broker, tmp_path, good_printer
 ):
-    options = {"poll_every_s": 1, "confirm": "gs_h", "confirm_timeout_s": 60}
+    options = {"poll_every_s": 1, "confirm": "gs_h", "confirm_timeout_s": 40}
     terminal = {**printer("good", good_printer.address_url), "options": options}
     config = write(tmp_path, broker, [terminal])
     good_printer.fault = "no_gs_h"  # it prints, and its word never comes
