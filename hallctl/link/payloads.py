@@ -176,6 +176,8 @@ def read_command(name: str, payload: bytes) -> Command:
     except ValidationError as exc:
         wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
         raise LinkError(f"command {name!r} can't be read: {wrong}") from exc
+    if not _fits_topic(envelope.id):
+        raise LinkError(f"command {name!r}: its id {envelope.id[:100]!r} can't be part of a topic", hint="use a UUID")
     if data.expires.tzinfo is None:
         raise LinkError(f"command {name!r}: expires has no time zone", hint="write it as 2026-03-02T01:00:00Z")
     return Command(envelope.id, name, data.expires, data.arguments)
@@ -187,8 +189,12 @@ def command_id(payload: bytes) -> str | None:
         found = json.loads(payload).get("id")
     except (ValueError, AttributeError):
         return None
-    usable = isinstance(found, str) and 0 < len(found) <= 100 and not set(found) & set("/+#\0")
-    return found if usable else None
+    return found if isinstance(found, str) and _fits_topic(found) else None
+
+
+def _fits_topic(command: str) -> bool:
+    """The reply to a command is published under its id."""
+    return 0 < len(command) <= 100 and not set(command) & set("/+#\0")
 
 
 def reply_envelope(reply: Reply, identity: Identity, now: datetime) -> Envelope:

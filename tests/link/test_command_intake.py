@@ -94,3 +94,11 @@ async def test_a_handler_that_raises_rubbish_is_answered_as_unknown(bench):
     await bench.take()
     await bench.until(lambda: bench.replies)
     assert bench.replies == [("c-1", ReplyState.UNKNOWN, "controller.interrupted")]
+
+
+@pytest.mark.parametrize("name", ["a/b", "+", "#", "x" * 101])
+async def test_an_id_that_can_not_be_part_of_a_topic_is_refused_before_anything_is_done(bench, name):
+    await bench.take(name)
+    await bench.intake.drain(10)
+    assert bench.handled == []
+    assert await bench.outbox.doubtful() == []
