@@ -156,7 +156,9 @@ async def test_a_printer_that_is_switched_off_and_on_within_a_ticket_prints_no_p
         await pass_time(clock, printer.start(port))
         simulator.open_cover()
         simulator.fault = "mute"
-        printer._voice = type(printer._voice)()  # it has not been asked since: the ticket is on its way already
+        printer._session.voice = type(
+            printer._session.voice
+        )()  # it has not been asked since: the ticket is on its way already
         outcome = asyncio.ensure_future(printer.print_ticket(ticket("A001")))
         await clock.settle()
         simulator.power_cycle()
