@@ -16,28 +16,19 @@ import termios
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from hallctl.clock import Clock
 from hallctl.errors import HallctlError, TransportLost, TransportUnavailable
 from hallctl.transport.base import PortAddress, Transport
 from hallctl.transport.serial_settings import SerialSettings
+from hallctl.transport.threads import Write, settle
 from hallctl.transport.tty import close_pyserial, open_pyserial
 
 OPEN_TIMEOUT_S = 5.0
 INPUT_LIMIT = 65536  # bytes kept for a reader who doesn't come; then the kernel's own buffer fills
 _DRAIN_STEP_S = 0.001
 _DRAIN_EXTRA_S = 0.5
-
-
-@dataclass(slots=True, eq=False)
-class _Write:
-    """One write on its way: ``rest`` still has to be handed to the kernel."""
-
-    rest: bytes
-    done: "asyncio.Future[None]"
-    started: bool = False
 
 
 class SerialTransport(Transport):
@@ -53,7 +44,7 @@ class SerialTransport(Transport):
         self._arrived = asyncio.Event()
         self._lock = threading.Lock()
         self._incoming = bytearray()
-        self._writes: deque[_Write] = deque()
+        self._writes: deque[Write] = deque()
         self._closing = False
         self._lost: str | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -92,7 +83,7 @@ class SerialTransport(Transport):
 
     async def write(self, data: bytes) -> None:
         """Send all of ``data``. A cancelled write is finished all the same once its first byte is out."""
-        job = _Write(bytes(data), self._loop.create_future())
+        job = Write(bytes(data), self._loop.create_future())
         with self._lock:
             self._raise_if_gone()
             self._writes.append(job)
@@ -141,9 +132,9 @@ class SerialTransport(Transport):
         try:
             port = open_pyserial(self._address, self._settings)
         except HallctlError as exc:
-            self._end(partial(_settle, self._opened, exc))
+            self._end(partial(settle, self._opened, exc))
             return
-        self._tell(partial(_settle, self._opened))
+        self._tell(partial(settle, self._opened))
         reason = "the port is closed"
         try:
             self._move_bytes(port.fileno())
@@ -187,7 +178,7 @@ class SerialTransport(Transport):
             self._tell(self._arrived.set)
         return bool(data)
 
-    def _write_some(self, descriptor: int, job: _Write) -> None:
+    def _write_some(self, descriptor: int, job: Write) -> None:
         if job.done.cancelled() and not job.started:
             self._writes.popleft()
             return
@@ -200,7 +191,7 @@ class SerialTransport(Transport):
         self._drain(descriptor, size)
         with self._lock:
             self._writes.popleft()
-        self._tell(partial(_settle, job.done))
+        self._tell(partial(settle, job.done))
 
     def _drain(self, descriptor: int, size: int) -> None:
         """Wait like tcdrain, but keep reading and stay able to close: flow control may hold bytes for ever."""
@@ -230,7 +221,7 @@ class SerialTransport(Transport):
 
     def _fail_writes(self, reason: str) -> None:
         for job in self._writes:
-            _settle(job.done, TransportLost(f"{self.name}: {reason}"))
+            settle(job.done, TransportLost(f"{self.name}: {reason}"))
         self._writes.clear()
 
 
@@ -243,15 +234,6 @@ async def open_serial(address: PortAddress, clock: Clock) -> SerialTransport:
     transport = SerialTransport(address, SerialSettings.from_address(address))
     await transport.open(clock)
     return transport
-
-
-def _settle(future: "asyncio.Future[None]", exc: HallctlError | None = None) -> None:
-    if future.done():
-        return
-    if exc is None:
-        future.set_result(None)
-    else:
-        future.set_exception(exc)
 
 
 def _output_queue(descriptor: int) -> int:

@@ -13,13 +13,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hallctl.clock import Clock
-from hallctl.errors import HallctlError, TransportLost, TransportUnavailable
+from hallctl.errors import TransportLost, TransportUnavailable
 from hallctl.transport.base import PortAddress, Transport
+from hallctl.transport.threads import Write, settle
 from hallctl.transport.usb_device import UsbPrinterDevice
 from hallctl.transport.usb_names import SYSFS, UsbName, find_usb
 
@@ -29,15 +29,6 @@ INPUT_LIMIT = 65536  # bytes kept for a reader who doesn't come; what a printer 
 LOOK_S = 0.2
 _EMPTY_READ_PAUSE_S = 0.02  # some printers answer every read at once with an empty packet
 _CHUNK = 16384
-
-
-@dataclass(slots=True, eq=False)
-class _Write:
-    """One write on its way: ``rest`` still has to be taken by the printer."""
-
-    rest: bytes
-    done: "asyncio.Future[None]"
-    started: bool = False
 
 
 class UsbTransport(Transport):
@@ -51,7 +42,7 @@ class UsbTransport(Transport):
         self._ended = asyncio.Event()
         self._something = threading.Condition()
         self._incoming = bytearray()
-        self._writes: deque[_Write] = deque()
+        self._writes: deque[Write] = deque()
         self._closing = False
         self._lost: str | None = None
         jobs: list[Callable[[], None]] = [self._send_for_ever] + [self._hear_for_ever] * device.speaks
@@ -75,7 +66,7 @@ class UsbTransport(Transport):
 
     async def write(self, data: bytes) -> None:
         """Send all of ``data``. A cancelled write is finished all the same once its first byte is out."""
-        job = _Write(bytes(data), self._loop.create_future())
+        job = Write(bytes(data), self._loop.create_future())
         with self._something:
             self._raise_if_gone()
             self._writes.append(job)
@@ -148,7 +139,7 @@ class UsbTransport(Transport):
             if not job.rest or (job.done.cancelled() and not job.started):
                 with self._something:
                     self._writes.popleft()
-                self._tell(lambda done=job.done: _settle(done))  # type: ignore[misc]
+                self._tell(lambda done=job.done: settle(done))  # type: ignore[misc]
 
     def _tell(self, callback: Callable[[], object]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
@@ -156,7 +147,7 @@ class UsbTransport(Transport):
 
     def _end(self) -> None:
         for job in self._writes:
-            _settle(job.done, TransportLost(f"{self.name}: {self._lost}"))
+            settle(job.done, TransportLost(f"{self.name}: {self._lost}"))
         self._writes.clear()
         self._arrived.set()
         self._ended.set()
@@ -190,12 +181,3 @@ def _open(address: PortAddress, backend: Any, sysfs: Path) -> UsbPrinterDevice:
 def _close_abandoned(opening: "asyncio.Future[UsbPrinterDevice]") -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
-
-
-def _settle(future: "asyncio.Future[None]", exc: HallctlError | None = None) -> None:
-    if future.done():
-        return
-    if exc is None:
-        future.set_result(None)
-    else:
-        future.set_exception(exc)
