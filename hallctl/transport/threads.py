@@ -8,7 +8,7 @@ from hallctl.errors import HallctlError
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """One write on its way: ``rest`` still has to be taken; once it has ``started`` it is finished, cancelled or not."""
+    """One write on its way: ``rest`` has still to be taken; once ``started`` it is finished, cancelled or not."""
 
     rest: bytes
     done: "asyncio.Future[None]"
