@@ -37,6 +37,7 @@ OnState = Callable[[TerminalState, TerminalState], Awaitable[None]]
 START_TIMEOUT_S = 20.0
 POLL_TIMEOUT_S = 20.0
 STABLE_AFTER_S = 30.0
+ATTENTION_S = 0.1  # from a driver's wish to be polled to the poll
 PLUG_LOOK_S = 0.5  # between two looks for a device that is unplugged
 
 
@@ -213,6 +214,7 @@ class TerminalSupervisor:
         with contextlib.suppress(TimeoutError):
             async with self._clock.timeout(self.driver.poll_every_s):
                 await attention.wait()
+            await self._clock.sleep(ATTENTION_S)  # changes come in groups, and a loose sensor never ends
         attention.clear()
 
     async def _until_broken(self) -> None:

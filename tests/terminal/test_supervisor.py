@@ -301,7 +301,7 @@ async def test_a_driver_that_asks_for_attention_is_polled_at_once(bench):
     await bench.advance(10)
     assert bench.state.faults == ()
     bench.driver.attention.set()
-    await bench.advance(0)
+    await bench.advance(0.2)
     assert [fault.code for fault in bench.state.faults] == ["paper.end"]
     bench.driver.health = Health()
     await bench.advance(299)
