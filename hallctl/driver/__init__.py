@@ -18,9 +18,9 @@ from hallctl.driver.capability import (
 from hallctl.driver.discovery import driver_names, load_driver
 from hallctl.driver.line import BusLine, Framing
 from hallctl.driver.plugin import Attachment, DriverOptions, DriverPlugin
-from hallctl.driver.sim import Simulator, StreamSimulator, WireSimulator, on_pty, on_tcp
+from hallctl.driver.sim import Simulator, StreamSimulator, VisitingSimulator, WireSimulator, on_pty, on_tcp
 from hallctl.driver.terminal import Connection, Health, TerminalContext, TerminalDriver
-from hallctl.hall.message import Colour, DisplayKind, DisplayMessage, EvaluationRequest
+from hallctl.hall.message import Colour, DisplayKind, DisplayMessage, EvaluationRequest, StaffCard
 from hallctl.hall.signal import Key, KeyPressed, RatingSubmitted, Signal
 
 __all__ = [
@@ -51,10 +51,12 @@ __all__ = [
     "RatingSubmitted",
     "Signal",
     "Simulator",
+    "StaffCard",
     "StreamSimulator",
     "TerminalContext",
     "TerminalDriver",
     "TicketPrinter",
+    "VisitingSimulator",
     "WireSimulator",
     "driver_names",
     "load_driver",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from hallctl.hall.message import DisplayMessage, EvaluationRequest
+from hallctl.hall.message import DisplayMessage, EvaluationRequest, StaffCard
 from hallctl.model import JsonObject
 from hallctl.ticket import Ticket, self_test_ticket
 
@@ -96,7 +96,18 @@ class NumberDisplay(ABC):
 
     @abstractmethod
     async def show(self, message: DisplayMessage) -> None:
-        """Replace what is shown; returns when the device has acknowledged it, where the protocol has that."""
+        """Replace what is shown; returns when the device has acknowledged it, where the protocol has that.
+
+        A message with no text at all empties the display. Raises ``LocalCodecError`` for what the device can't show.
+        """
+
+    async def set_brightness(self, percent: int) -> bool:  # noqa: ARG002  # the default has no lamps to set
+        """Brightness 1 (dimmest) to 100 from now on, after a power cycle too; false: this display can't."""
+        return False
+
+    async def set_power(self, on: bool) -> bool:  # noqa: ARG002  # the default has no switch
+        """Light or darken the panel from now on; what it shows is kept. False: this display can't."""
+        return False
 
 
 class EvaluationPad(ABC):
@@ -106,13 +117,25 @@ class EvaluationPad(ABC):
     async def start_evaluation(self, request: EvaluationRequest) -> None:
         """Light the keys."""
 
+    async def end_evaluation(self) -> None:
+        """Nobody answered in time: back to the idle picture (default: the pad does so by itself)."""
+        return
+
+    async def show_staff(self, staff: StaffCard | None) -> None:  # noqa: ARG002  # the default has no room for it
+        """Who serves here, shown while nothing is asked (default: the pad shows no such thing)."""
+        return
+
 
 class Keypad(ABC):
     """The staff's keys (calls, recalls, pauses); each press comes as a ``KeyPressed`` signal."""
 
     @abstractmethod
-    async def show_queue(self, waiting: int, ticket: str | None) -> None:
-        """Show how many wait and which ticket is being served."""
+    async def show_queue(self, waiting: int | None, ticket: str | None) -> None:
+        """Show how many wait (``None``: not known) and which ticket is being served."""
+
+    async def beep(self) -> bool:
+        """Make a sound, so that the clerk looks; false: this keypad can't."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from hallctl.driver.capability import (
 )
 from hallctl.driver.line import BusLine, Framing
 from hallctl.driver.plugin import Attachment, DriverOptions, DriverPlugin
-from hallctl.driver.sim import StreamSimulator, WireSimulator
+from hallctl.driver.sim import StreamSimulator, VisitingSimulator, WireSimulator
 from hallctl.driver.terminal import Connection, TerminalContext, TerminalDriver
 from hallctl.errors import CodecError, HallctlError, TransportTimeout
 from hallctl.hall.signal import Signal
@@ -58,6 +58,7 @@ async def names_its_parts(plugin: DriverPlugin) -> None:
     bare = [name for name, field in plugin.options.model_fields.items() if not field.description]
     assert not bare, f"these options have no description: {', '.join(bare)}"
     assert (plugin.attachment is Attachment.BUS) == (plugin.framing is not None), "a bus driver has a framing"
+    assert bool(plugin.heads) == (plugin.framing is not None), "a bus driver's heads say how its frames begin"
 
 
 async def makes_what_it_promises(plugin: DriverPlugin) -> None:
@@ -72,7 +73,8 @@ async def makes_what_it_promises(plugin: DriverPlugin) -> None:
 async def has_a_simulator_that_refuses_unknown_faults(plugin: DriverPlugin) -> None:
     """``simulate`` builds the device's side; every fault has a description; an unknown fault is refused."""
     simulator = plugin.simulate(None, ADDRESS)
-    kind = StreamSimulator if plugin.attachment is Attachment.STREAM else WireSimulator
+    kinds: dict[Attachment, type] = {Attachment.STREAM: StreamSimulator, Attachment.NONE: VisitingSimulator}
+    kind = kinds.get(plugin.attachment, WireSimulator)
     assert isinstance(simulator, kind), f"{type(simulator).__name__} is no {kind.__name__}"
     assert all(simulator.FAULTS.values()), "every fault says what the device then does"
     with contextlib.suppress(HallctlError):
@@ -82,7 +84,7 @@ async def has_a_simulator_that_refuses_unknown_faults(plugin: DriverPlugin) -> N
 
 async def comes_online_on_its_own_simulator(plugin: DriverPlugin) -> None:
     """``start`` and ``poll`` succeed on a healthy device, and ``poll`` reports no fault."""
-    if plugin.attachment is Attachment.STREAM:
+    if plugin.attachment in (Attachment.STREAM, Attachment.NONE):  # these are tested where they serve
         return
     async with _wired(plugin, plugin.simulate(None, ADDRESS)) as (driver, connection):
         await driver.start(connection)
@@ -92,7 +94,7 @@ async def comes_online_on_its_own_simulator(plugin: DriverPlugin) -> None:
 
 async def turns_every_fault_into_a_house_error_or_a_report(plugin: DriverPlugin) -> None:
     """Whatever its device does, a driver raises only ``HallctlError`` and reports only codes that it documents."""
-    if plugin.attachment is Attachment.STREAM:
+    if plugin.attachment in (Attachment.STREAM, Attachment.NONE):
         return
     for fault in plugin.simulate(None, ADDRESS).FAULTS:
         async with _wired(plugin, plugin.simulate(fault, ADDRESS)) as (driver, connection):
@@ -109,7 +111,9 @@ async def survives_noise(plugin: DriverPlugin) -> None:
     noise = random.Random(20261123)
     if plugin.framing is not None:
         for _ in range(2000):
-            plugin.framing.probe(noise.randbytes(noise.randrange(1, 40)))
+            heard = noise.randbytes(noise.randrange(1, 40))
+            begins = any(heard.startswith(head) or head.startswith(heard) for head in plugin.heads)
+            assert plugin.framing.probe(heard) < 0 or begins, f"a frame begins with {heard[:2].hex(' ')}, heads lack it"
     if plugin.attachment is not Attachment.PORT:
         return
     near, far = null_modem()
@@ -238,8 +242,7 @@ async def _ignore(_signal: Signal) -> None:
 
 def _make(plugin: DriverPlugin) -> TerminalDriver | Camera:
     context = TerminalContext("conformance", SystemClock(), structlog.get_logger(), _ignore)
-    example = {"url": "rtsp://127.0.0.1/stream"} if plugin.attachment is Attachment.STREAM else {}
-    return plugin.make(context, plugin.options.model_validate(example))
+    return plugin.make(context, plugin.options.model_validate(dict(plugin.example)))
 
 
 # CodecError is re-exported for vendors' own checks of a codec: any bytes may raise it, and nothing else.

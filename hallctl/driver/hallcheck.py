@@ -141,8 +141,8 @@ def _attachment_mistakes(hall: LoadedHall, terminal: Terminal, plugin: DriverPlu
         case Attachment.BUS:
             wanted = "a bus and an address: bus: NAME, address: NUMBER"
             given, forbidden = terminal.bus, "port"
-        case Attachment.STREAM:
-            wanted = "neither port nor bus: its stream is named in its options"
+        case Attachment.STREAM | Attachment.NONE:
+            wanted = "neither port nor bus: its options name what it needs"
             given, forbidden = "", "bus" if terminal.bus is not None else "port"
     hint = f"driver {plugin.name!r} wants {wanted}"
     if getattr(terminal, forbidden) is not None:

@@ -1,12 +1,14 @@
 """The device's side of a driver, first-class: strict, with faults by name, on the same wires as the device.
 
 A wire simulator is sans-IO: it is fed bytes and answers with bytes; the host below puts it on TCP or a pty, or
-several of them on one bus. A stream simulator (camera) serves by itself.
+several of them on one bus. A stream simulator (camera) serves by itself, a visiting one (a tablet)
+connects to the driver.
 """
 
 import asyncio
 import contextlib
 import os
+import time
 import tty
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -41,6 +43,7 @@ class WireSimulator(Simulator):
         super().__init__(fault)
         self.refused: list[str] = []
         self.reply_delay_s = 0.0
+        self.now: Callable[[], float] = time.monotonic  # a test gives it a clock that stands still
         self.emit: Callable[[bytes], None] = lambda _data: None
 
     @property
@@ -54,6 +57,14 @@ class WireSimulator(Simulator):
 
     def connected(self) -> None:
         """A peer has opened the port (default: nothing happens)."""
+
+
+class VisitingSimulator(Simulator):
+    """A device that comes by itself: a tablet that opens the page of a pad."""
+
+    @abstractmethod
+    def visit(self, where: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Connect to ``where`` (a URL) and stay, reconnecting as the device does, until the block is left."""
 
 
 class StreamSimulator(Simulator):

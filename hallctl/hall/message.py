@@ -45,10 +45,25 @@ class DisplayMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class StaffCard:
+    """Who serves at a window. ``stars`` is the level 0 to 5 (``None``: not shown), ``photo`` an absolute path."""
+
+    number: str
+    name: str = ""
+    stars: int | None = None
+    photo: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """Ask the citizen for a rating. ``stars`` is the staff member's level, 0 to 5; ``None``: don't show it."""
+    """Ask the citizen for a rating within ``timeout_s``. ``stars``, 0 to 5: the staff's level; ``None``: not shown.
+
+    ``id`` is new with every request of the hall; a pad that can hands it back with the answer.
+    """
 
     ticket: str | None = None
     staff_number: str | None = None
     staff_name: str | None = None
     stars: int | None = None
+    id: str = ""
+    timeout_s: float = 60.0

@@ -30,9 +30,16 @@ class KeyPressed:
 
 @dataclass(frozen=True, slots=True)
 class RatingSubmitted:
-    """A citizen's answer on the national scale: 5 very satisfied, 4, 3, 2, 1 very dissatisfied."""
+    """A citizen's answer on the national scale: 5 very satisfied, 4, 3, 2, 1 very dissatisfied.
+
+    ``answer`` is the pad's own id of this answer: one that comes again (the thanks were lost) counts once. ``request``
+    and ``ticket`` are what a pad remembers of the question, also where the daemon was started anew meanwhile.
+    """
 
     score: int
+    answer: str = ""
+    request: str = ""
+    ticket: str | None = None
 
 
 Signal = KeyPressed | RatingSubmitted

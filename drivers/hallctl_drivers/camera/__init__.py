@@ -14,4 +14,5 @@ PLUGIN = DriverPlugin(
     make=StreamCamera,
     simulate=lambda fault, _address: CameraSimulator(fault),
     faults={},
+    example={"url": "rtsp://127.0.0.1/stream"},
 )

@@ -15,6 +15,7 @@ PLUGIN = DriverPlugin(
     options=EscposOptions,
     make=EscposPrinter,
     simulate=EscposSimulator,
+    tcp_ports=(9100,),
     faults=FAULTS,
     preview=preview_ticket,
 )

@@ -1,7 +1,7 @@
 """FF 68 evaluation pads and caller keypads on RS-485."""
 
 from hallctl.driver import Attachment, Capability, DriverPlugin
-from hallctl_drivers.ff68.codec import FRAMING
+from hallctl_drivers.ff68.codec import FRAMING, HEAD
 from hallctl_drivers.ff68.config import KeypadOptions, PadOptions
 from hallctl_drivers.ff68.driver import Ff68Keypad, Ff68Pad
 from hallctl_drivers.ff68.sim import Ff68KeypadSimulator, Ff68PadSimulator
@@ -21,6 +21,7 @@ PAD = DriverPlugin(
     faults={},
     framing=FRAMING,
     bus_gap_s=GAP_S,
+    heads=(HEAD,),
 )
 
 KEYPAD = DriverPlugin(
@@ -34,4 +35,5 @@ KEYPAD = DriverPlugin(
     faults={},
     framing=FRAMING,
     bus_gap_s=GAP_S,
+    heads=(HEAD,),
 )

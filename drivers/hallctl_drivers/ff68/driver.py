@@ -165,10 +165,15 @@ class Ff68Keypad(Ff68Terminal, Keypad):
         self._keys = options.keys
         self._confirmed = options.confirmed
 
-    async def show_queue(self, waiting: int, ticket: str | None) -> None:
+    async def show_queue(self, waiting: int | None, ticket: str | None) -> None:
         """Three digits for who waits, three for the ticket (its last three digits)."""
         self._shown = codec.show_queue(self._need_line().address, waiting, ticket)
         await self._put(self._shown)
+
+    async def beep(self) -> bool:
+        """One short sound."""
+        await self._put(codec.beep(self._need_line().address))
+        return True
 
     def _signal_of(self, frame: Frame) -> Signal | None:
         code, typed = frame.data[-1], frame.data[:-1]

@@ -13,5 +13,6 @@ PLUGIN = DriverPlugin(
     options=OnbonOptions,
     make=OnbonDisplay,
     simulate=OnbonSimulator,
+    tcp_ports=(5005,),
     faults={NAK: "the card refuses a command; the message names its error number and what to do about it"},
 )
