@@ -1,5 +1,6 @@
 """``hall.yaml``: windows, terminals, what they do. The centre pushes it whole; a box without one has it on disk."""
 
+import itertools
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -43,6 +44,10 @@ class Staff(Section):
     number: str = Field(description="staff number, as pads show it")
     name: str = Field(default="", description="name, as pads show it")
     stars: int | None = Field(default=None, ge=0, le=5, description="star level 0 to 5")
+    photo: str | None = Field(
+        default=None,
+        description="a picture (PNG, JPEG, WebP) that pads show: a file beside hall.yaml, or its whole path",
+    )
 
 
 class Post(Section):
@@ -201,6 +206,41 @@ class Evaluation(Section):
     on_completed: bool = Field(default=True, description="ask for a rating when a service is completed")
 
 
+class Brightness(Section):
+    """A step of the day."""
+
+    at: ClockTime = Field(description="from this time of day on, local time of the hall (duty_hours.timezone), HH:MM")
+    percent: int = Field(ge=0, le=100, description="0: dark, 100: brightest")
+
+
+class Displays(Section):
+    """What all displays have in common."""
+
+    blink_s: float = Field(
+        default=4.0, ge=0, le=60, description="a called number blinks for so long, then stands, seconds; 0: it stands"
+    )
+    brightness: list[Brightness] = Field(
+        default_factory=list,
+        description="brightness by time of day, where a display can; none: each keeps what it is set to",
+    )
+    refresh_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86400,
+        description="every display gets again what it has to show so often, seconds: for displays that never answer, "
+        "so that nobody sees that they were without power; 0: only those that come back get it again",
+    )
+
+    @model_validator(mode="after")
+    def _steps_in_order(self) -> Self:
+        times = [step.at for step in self.brightness]
+        if any(later <= earlier for earlier, later in itertools.pairwise(times)):
+            raise ValueError(
+                "the steps of brightness are not in order | write each time of day once, the earliest first"
+            )
+        return self
+
+
 class MainBoards(Section):
     """The hall's boards that list the last calls."""
 
@@ -231,6 +271,7 @@ class HallDocument(Section):
     buses: list[Bus] = Field(default_factory=list, description="shared ports")
     terminals: list[Terminal] = Field(default_factory=list, description="every device")
     windows: list[Window] = Field(default_factory=list, description="service counters")
+    displays: Displays = Field(default_factory=Displays, description="what all displays have in common")
     main_boards: MainBoards = Field(default_factory=MainBoards, description="boards that list the last calls")
     tickets: list[TicketLayout] = Field(default_factory=list, description="ticket layouts")
     printing: Printing = Field(default_factory=Printing, description="how tickets wait for a printer")

@@ -10,22 +10,30 @@ import structlog
 
 from hallctl import __version__
 from hallctl.clock import Clock
-from hallctl.config import ControllerConfig, LoadedHall, resolve
-from hallctl.config.controller import Broker
+from hallctl.config import ControllerConfig, LoadedHall
 from hallctl.config.hall import Terminal as TerminalConfig
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.attendance import Attendance
 from hallctl.controller.desk import CommandHandler
+from hallctl.controller.dimming import Dimmer
 from hallctl.controller.evidence import EvidenceStore
 from hallctl.controller.executor import Executor
-from hallctl.controller.parts import build_buses, connect_to, supervise
+from hallctl.controller.memory import HallMemory
+from hallctl.controller.parts import (
+    broker_settings,
+    build_buses,
+    connect_to,
+    quarantined,
+    staff_cards,
+    supervise,
+)
 from hallctl.controller.printing import TICKET_EVENTS, TicketDesk
 from hallctl.controller.signals import SignalDesk
 from hallctl.controller.watch import TerminalWatch, first_pass
 from hallctl.driver import Camera, Capability, Signal, TerminalContext, TerminalDriver, load_driver
 from hallctl.errors import DriverLoadError, HallctlError
-from hallctl.hall import Hall
-from hallctl.link import BrokerSettings, CommandIntake, Lease, Progress, Tls, Uplink
+from hallctl.hall import Hall, Plan
+from hallctl.link import CommandIntake, Lease, Progress, Uplink
 from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox, Quota
 from hallctl.terminal.bus import Bus
@@ -52,7 +60,13 @@ class Controller:
         self._capabilities: dict[str, frozenset[Capability]] = {}
         self._hall = Hall(hall.document)
         self._later: asyncio.Queue[Awaitable[object]] = asyncio.Queue()
-        self._executor = Executor(self._hall, self._terminals, self._commit)
+        staff = staff_cards(self._document, Path(hall.path).parent)
+        self._executor = Executor(self._hall, self._terminals, self._commit, staff=staff, later=self._do_later)
+        zone = self._document.duty_hours.timezone
+        load, save = outbox.load_state, outbox.save_state
+        self._memory = HallMemory(self._hall, load, save, clock=clock, log=self._log, zone=zone)
+        self._displays: dict[str, TerminalSupervisor] = {}
+        self._dimmer = Dimmer(self._document.displays.brightness, zone, self._displays, clock=clock, log=self._log)
         self._intake = CommandIntake(outbox, clock, self._handle, self._log)
         self._alerts = AlertBook([], self._commit_alert, clock)
         self._uplink = self._build_uplink()
@@ -69,6 +83,7 @@ class Controller:
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Run until ``stop`` is set, then end gracefully: tickets are finished, the log delivered, death published."""
         self._alerts = AlertBook(await self._outbox.open_alerts(), self._commit_alert, self._clock)
+        await self._memory.recall()
         buses = build_buses(self._document, self._clock, self._log)
         watch = self._build_watch()
         evidence = EvidenceStore(self._outbox.load_state, self._outbox.save_state)
@@ -82,8 +97,10 @@ class Controller:
             self._clock,
             later=self._do_later,
             on_window=lambda window: attendance.window_changed(self._hall.window(window)),
+            changed=self._memory.changed,
         )
         self._build_terminals(buses, watch, attendance, signals)
+        self._displays.update({name: self._terminals[name] for name in self._with(Capability.DISPLAY)})
         tickets = self._build_tickets()
         self._handler = self._build_handler(tickets, evidence, attendance)
         await self._announce(tickets)
@@ -91,7 +108,8 @@ class Controller:
             link = group.create_task(self._run_uplink())
             work = [group.create_task(bus.run()) for bus in buses.values()]
             work += [group.create_task(terminal.run()) for terminal in self._terminals.values()]
-            work += [group.create_task(task) for task in (watch.run(), self._tick(), self._run_later())]
+            tasks = (watch.run(), self._tick(), self._run_later(), self._memory.run(), self._dimmer.run())
+            work += [group.create_task(task) for task in (*tasks, self._refresh())]
             work.append(group.create_task(attendance.run(self._terminals)))
             passes = [terminal.first_pass for terminal in self._terminals.values()]
             announce = group.create_task(self._say_ready(passes, ready))
@@ -103,6 +121,7 @@ class Controller:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            await self._memory.save()
             await self._commit(Event(EventType.CONTROLLER_STOPPED, {"boot": self._outbox.identity.boot}))
             if self._uplink is not None:
                 await self._uplink.stop()
@@ -123,16 +142,16 @@ class Controller:
         doubtful = await self._outbox.settle_doubtful(await tickets.settle(begun, told))
         if self._uplink is not None:
             self._uplink.reply_later(doubtful)
-        quarantined = dict(self._loaded.quarantined)
+        out = dict(self._loaded.quarantined)
         data = {
             "boot": self._outbox.identity.boot,
             "version": __version__,
             "terminals": len(self._terminals),
-            "quarantined": sorted(quarantined),
+            "quarantined": sorted(out),
             "doubtful_commands": [reply.command for reply in doubtful],
         }
         await self._commit(Event(EventType.CONTROLLER_STARTED, data))
-        for terminal, problem in quarantined.items():
+        for terminal, problem in out.items():
             self._quarantine(terminal, "", problem)
 
     def _build_terminals(
@@ -173,17 +192,7 @@ class Controller:
     def _quarantine(self, terminal: str, driver: str, why: HallctlError) -> None:
         """A terminal that can't run has a state too; the others run."""
         self._log.warning("terminal quarantined", terminal=terminal, why=str(why))
-        self._publish(
-            TerminalState(
-                terminal,
-                driver,
-                TerminalStatus.QUARANTINED,
-                self._clock.now(),
-                reason="driver.load" if isinstance(why, DriverLoadError) else "config.invalid",
-                message=why.message,
-                hint=why.hint,
-            )
-        )
+        self._publish(quarantined(terminal, driver, why, self._clock.now()))
 
     def _build_watch(self) -> TerminalWatch:
         return TerminalWatch(
@@ -212,9 +221,10 @@ class Controller:
             tickets=tickets,
             alerts=self._alerts,
             evidence=evidence,
-            displays=frozenset(self._with(Capability.DISPLAY)),
+            displays=frozenset(self._displays),
             clock=self._clock,
             on_window=lambda window: attendance.window_changed(self._hall.window(window)),
+            changed=self._memory.changed,
         )
 
     def _with(self, capability: Capability) -> list[str]:
@@ -256,14 +266,28 @@ class Controller:
         await self._outbox.append(alert)
 
     def _came_back(self, terminal: str) -> None:
-        if Capability.DISPLAY in self._capabilities.get(terminal, frozenset()):
+        capabilities = self._capabilities.get(terminal, frozenset())
+        if Capability.DISPLAY in capabilities:
+            self._do_later(self._dimmer.apply(terminal))
+        if capabilities & {Capability.DISPLAY, Capability.PAD, Capability.KEYPAD}:
             self._do_later(self._executor.restore(terminal))
+
+    async def _refresh(self) -> None:
+        """Displays that never answer may have been without power: they get again what they have to show."""
+        every_s = self._document.displays.refresh_s
+        while every_s:
+            await self._clock.sleep(every_s)
+            for display in self._displays:
+                await self._executor.restore(display)
 
     async def _tick(self) -> None:
         next_trim = self._clock.monotonic()
         while True:
             await self._clock.sleep(1.0)
-            await self._executor.carry_out(self._hall.overdue(self._clock.now()))
+            plan = self._hall.overdue(self._clock.now())
+            if plan != Plan():
+                self._do_later(self._executor.carry_out(plan))  # a dead display must not hold up the clock
+                self._memory.changed()
             if self._clock.monotonic() >= next_trim:  # also while there is no broker: the disk is not endless
                 next_trim = self._clock.monotonic() + TRIM_EVERY_S
                 await self._outbox.trim()
@@ -287,19 +311,3 @@ class Controller:
 
 async def _finish(work: Awaitable[object]) -> None:
     await work
-
-
-def broker_settings(broker: Broker, client_id: str) -> BrokerSettings:
-    """The broker as the session wants it, with its secret resolved."""
-    tls = broker.tls
-    return BrokerSettings(
-        host=broker.host,
-        port=broker.port,
-        client_id=client_id,
-        protocol=broker.protocol,
-        username=broker.username,
-        password=resolve(broker.password) if broker.password else None,
-        tls=Tls(tls.ca_file, tls.cert_file, tls.key_file) if tls else None,
-        keepalive_s=broker.keepalive_s,
-        max_in_flight=broker.max_in_flight,
-    )

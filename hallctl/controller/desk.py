@@ -9,11 +9,14 @@ from hallctl.controller.executor import Executor, Outcome
 from hallctl.controller.printing import TicketDesk
 from hallctl.controller.requests import (
     AcknowledgeAlert,
+    BeepKeypad,
     CallNumber,
     FetchEvidence,
     PrintTicket,
     RecallNumber,
+    SetDisplay,
     SetWindow,
+    ShowQueue,
     ShowText,
     StartEvaluation,
     TestPrinter,
@@ -39,6 +42,7 @@ class CommandHandler:
         displays: frozenset[str],
         clock: Clock,
         on_window: Callable[[str], Awaitable[None]],
+        changed: Callable[[], None],
     ) -> None:
         self._hall = hall
         self._executor = executor
@@ -48,6 +52,7 @@ class CommandHandler:
         self._displays = displays
         self._clock = clock
         self._on_window = on_window
+        self._changed = changed
 
     async def handle(self, command: Command, progress: Progress) -> Reply:
         """Carry out one command; ``progress`` takes what is known on the way."""
@@ -65,11 +70,18 @@ class CommandHandler:
             case TestPrinter(printer=printer):
                 return await self._tickets.test_printer(command, printer)
             case CallNumber(window=window, ticket=ticket):
-                return await self._carry_out(command, self._hall.call(window, ticket))
+                return await self._carry_out(command, self._hall.call(window, ticket, self._clock.now()))
             case RecallNumber(window=window):
-                return await self._carry_out(command, self._hall.recall(window))
+                return await self._carry_out(command, self._hall.recall(window, self._clock.now()))
             case ShowText() as request:
                 return await self._carry_out(command, self._show_text(request))
+            case SetDisplay(display=display, on=on, brightness=brightness):
+                self._require_display(display)
+                return _answer(command, await self._executor.set_display(display, on=on, brightness=brightness))
+            case ShowQueue(window=window, waiting=waiting):
+                return await self._carry_out(command, self._hall.queue(window, waiting))
+            case BeepKeypad(window=window):
+                return _answer(command, await self._executor.beep(self._keypad_of(window)))
             case StartEvaluation(window=window, ticket=ticket):
                 return await self._carry_out(command, self._hall.ask(window, self._clock.now(), ticket))
             case SetWindow(window=window, state=state):
@@ -84,15 +96,24 @@ class CommandHandler:
                 return Reply(command.id, ReplyState.SUCCEEDED, data=chunk)
         raise RequestRefused("command.unknown", f"{command.name} is not handled here")
 
-    def _show_text(self, request: ShowText) -> Plan:
-        if request.display not in self._displays:
+    def _require_display(self, display: str) -> None:
+        if display not in self._displays:
             known = ", ".join(sorted(self._displays)) or "none"
-            raise RequestRefused(
-                "display.unknown", f"there is no display {request.display!r}", hint=f"displays here: {known}"
-            )
+            raise RequestRefused("display.unknown", f"there is no display {display!r}", hint=f"displays here: {known}")
+
+    def _keypad_of(self, window: str) -> str:
+        keypad = self._hall.window(window).config.keypad
+        if keypad is None:
+            hint = "name one in hall.yaml: keypad: ID"
+            raise RequestRefused("keypad.none", f"window {window!r} has no keypad", hint=hint)
+        return keypad
+
+    def _show_text(self, request: ShowText) -> Plan:
+        self._require_display(request.display)
         return self._hall.show_text(request.display, request.text, request.colour, blink=request.blink)
 
     async def _carry_out(self, command: Command, plan: Plan) -> Reply:
+        self._changed()
         return _answer(command, await self._executor.carry_out(plan))
 
 

@@ -3,12 +3,19 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from pathlib import Path
 
 from hallctl.clock import Clock
+from hallctl.config import resolve
+from hallctl.config.controller import Broker
 from hallctl.config.hall import HallDocument
 from hallctl.config.hall import Terminal as TerminalConfig
-from hallctl.driver import Attachment, BusLine, Connection, DriverPlugin, TerminalDriver
+from hallctl.driver import Attachment, BusLine, Connection, DriverPlugin, StaffCard, TerminalDriver
 from hallctl.driver.terminal import Logger
+from hallctl.errors import DriverLoadError, HallctlError
+from hallctl.link import BrokerSettings, Tls
+from hallctl.model import TerminalState, TerminalStatus
 from hallctl.terminal.bus import Bus
 from hallctl.terminal.supervisor import Connect, OnState, TerminalSupervisor
 from hallctl.transport import PortAddress, is_plugged, open_port
@@ -77,3 +84,37 @@ async def _on_bus(bus: Bus, line: BusLine) -> AsyncIterator[Connection]:
 
 def _as_it_is(connection: Connection) -> AbstractAsyncContextManager[Connection]:
     return contextlib.nullcontext(connection)
+
+
+def quarantined(terminal: str, driver: str, why: HallctlError, now: datetime) -> TerminalState:
+    """The state of a terminal that can't run."""
+    reason = "driver.load" if isinstance(why, DriverLoadError) else "config.invalid"
+    status = TerminalStatus.QUARANTINED
+    return TerminalState(terminal, driver, status, now, reason=reason, message=why.message, hint=why.hint)
+
+
+def staff_cards(document: HallDocument, folder: Path) -> dict[str, StaffCard]:
+    """Who serves at the window of each pad; a photo stands beside hall.yaml, or is named with its whole path."""
+    cards = {}
+    for window in document.windows:
+        staff = window.staff
+        if window.pad is not None and staff is not None:
+            photo = str(folder / staff.photo) if staff.photo else None
+            cards[window.pad] = StaffCard(staff.number, staff.name, staff.stars, photo)
+    return cards
+
+
+def broker_settings(broker: Broker, client_id: str) -> BrokerSettings:
+    """The broker as the session wants it, with its secret resolved."""
+    tls = broker.tls
+    return BrokerSettings(
+        host=broker.host,
+        port=broker.port,
+        client_id=client_id,
+        protocol=broker.protocol,
+        username=broker.username,
+        password=resolve(broker.password) if broker.password else None,
+        tls=Tls(tls.ca_file, tls.cert_file, tls.key_file) if tls else None,
+        keepalive_s=broker.keepalive_s,
+        max_in_flight=broker.max_in_flight,
+    )

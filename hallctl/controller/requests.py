@@ -1,8 +1,8 @@
 """What commands carry: their data, validated. The names are those of the MQTT contract."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from hallctl.driver import Colour
 from hallctl.errors import RequestRefused
@@ -53,6 +53,33 @@ class ShowText(Request):
     blink: bool = False
 
 
+class SetDisplay(Request):
+    """``display.set``: light, darken or dim a display until somebody, or the time of day, sets it anew."""
+
+    display: Name
+    on: bool | None = None
+    brightness: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.on is None and self.brightness is None:
+            raise ValueError("give on, brightness, or both")
+        return self
+
+
+class ShowQueue(Request):
+    """``queue.show``: how many wait for a window, for its keypad."""
+
+    window: Name
+    waiting: Annotated[int, Field(ge=0, le=99_999)]
+
+
+class BeepKeypad(Request):
+    """``keypad.beep``: make the keypad of a window sound."""
+
+    window: Name
+
+
 class StartEvaluation(Request):
     """``evaluation.start``: ask the citizen at a window for a rating."""
 
@@ -88,6 +115,9 @@ REQUESTS: dict[str, type[Request]] = {
     "number.call": CallNumber,
     "number.recall": RecallNumber,
     "text.show": ShowText,
+    "display.set": SetDisplay,
+    "queue.show": ShowQueue,
+    "keypad.beep": BeepKeypad,
     "evaluation.start": StartEvaluation,
     "window.set": SetWindow,
     "alert.acknowledge": AcknowledgeAlert,

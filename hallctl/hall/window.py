@@ -11,10 +11,11 @@ from hallctl.model import WindowState
 
 @dataclass(frozen=True, slots=True)
 class OpenEvaluation:
-    """A rating that was asked for and has not come yet."""
+    """A rating that was asked for and has not come yet. ``id`` is new with every question."""
 
     ticket: str | None
     asked_at: datetime
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,17 @@ class Window:
     state: WindowState = WindowState.WELCOME
     ticket: str | None = None
     evaluation: OpenEvaluation | None = None
+    blink_until: datetime | None = None
+    waiting: int | None = None
 
-    def calling(self, ticket: str) -> "Window":
-        """A number has been called here."""
-        return replace(self, state=WindowState.CALLING, ticket=ticket)
+    def calling(self, ticket: str, blink_until: datetime | None) -> "Window":
+        """A number has been called here; its display blinks until then, so that a recall is seen too."""
+        return replace(self, state=WindowState.CALLING, ticket=ticket, blink_until=blink_until)
 
     def entering(self, state: WindowState) -> "Window":
         """The window's state was set; a window that is welcoming serves no ticket any more."""
         ticket = None if state is WindowState.WELCOME else self.ticket
-        return replace(self, state=state, ticket=ticket)
+        return replace(self, state=state, ticket=ticket, blink_until=None)
 
     def completes_service(self, state: WindowState) -> bool:
         """Whether entering ``state`` ends a service."""
@@ -58,15 +61,17 @@ class Window:
             ticket=self.ticket,
             window=self.config.label,
             colour=colour,
-            blink=kind is DisplayKind.CALL,
+            blink=kind is DisplayKind.CALL and self.blink_until is not None,
         )
 
-    def evaluation_request(self, ticket: str | None) -> EvaluationRequest:
+    def evaluation_request(self, asked: OpenEvaluation, timeout_s: float) -> EvaluationRequest:
         """What its pad has to show while it asks."""
         staff = self.config.staff
         if staff is None:
-            return EvaluationRequest(ticket=ticket)
-        return EvaluationRequest(ticket, staff.number, staff.name or None, staff.stars)
+            return EvaluationRequest(asked.ticket, id=asked.id, timeout_s=timeout_s)
+        return EvaluationRequest(
+            asked.ticket, staff.number, staff.name or None, staff.stars, id=asked.id, timeout_s=timeout_s
+        )
 
 
 def fill(text: str, fields: dict[str, str]) -> str:

@@ -322,3 +322,24 @@ async def test_a_daemon_that_is_killed_while_a_ticket_waits_for_paper_knows_that
             assert (reply["command"], reply["code"]) == ("waits", "controller.restarted")
             assert "nothing was done" in reply["message"]
     assert good_printer.tickets == []
+
+
+async def test_a_daemon_that_is_started_anew_shows_the_number_that_was_called_before(broker, tmp_path):
+    board = OnbonSimulator()
+    async with on_tcp(board) as address, desk(broker) as session:
+        display = {"id": "bar-1", "driver": "onbon-bx", "port": address, "options": {"poll_every_s": 0.5}}
+        windows = [{"id": "w1", "label": "1", "display": "bar-1"}]
+        config = write(tmp_path, broker, [display], windows=windows)
+        async with daemon(config):
+            await terminals_at(session, lambda view: statuses(view).get("bar-1") == ("online", None))
+            reply = await send_command(session, TOPICS, "number.call", {"window": "w1", "ticket": "A001"}, CLOCK)
+            assert reply.state is ReplyState.SUCCEEDED
+        board.power_cycle()
+        async with daemon(config):
+            async with asyncio.timeout(20):
+                while board.shown.lines != ("请A001号到1号窗口",):
+                    await asyncio.sleep(0.02)
+            reply = await send_command(session, TOPICS, "keypad.beep", {"window": "w1"}, CLOCK)
+            assert (reply.state, reply.code) == (ReplyState.REJECTED, "keypad.none")
+            reply = await send_command(session, TOPICS, "display.set", {"display": "bar-1"}, CLOCK)
+            assert (reply.state, reply.code) == (ReplyState.REJECTED, "data.invalid")

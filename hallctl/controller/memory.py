@@ -1,0 +1,63 @@
+"""Keeps what the hall knows on disk, so that a restart of the daemon loses no called number.
+
+It is written behind the facts and never in their way: an event says that a number was called; this says what a display
+has to show when it, or the daemon, comes back.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hallctl.clock import Clock
+from hallctl.driver.terminal import Logger
+from hallctl.errors import HallctlError
+from hallctl.hall import Hall
+
+KEY = "hall"
+Load = Callable[[str], Awaitable[Any]]
+Save = Callable[[str, Any], Awaitable[None]]
+
+
+class HallMemory:
+    """``recall`` once at the start, ``changed`` whenever the hall decided something, ``run`` beside it."""
+
+    def __init__(self, hall: Hall, load: Load, save: Save, *, clock: Clock, log: Logger, zone: str) -> None:
+        self._hall = hall
+        self._load = load
+        self._save = save
+        self._clock = clock
+        self._log = log
+        self._zone = ZoneInfo(zone)
+        self._changed = asyncio.Event()
+
+    async def recall(self) -> None:
+        """Take up what was saved. Numbers of another day (in the hall's time zone) are over."""
+        saved = await self._load(KEY)
+        if saved is None:
+            return
+        try:
+            self._hall.recall_memory(saved, same_day=saved["day"] == self._today())
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            self._log.warning("what windows were doing can't be read: all begin anew", why=repr(exc))
+
+    def changed(self) -> None:
+        """Save it soon."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Save after changes until cancelled; many changes at once are one write."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.save()
+
+    async def save(self) -> None:
+        """Save now. A log that can't be written is told by everything else that writes to it."""
+        try:
+            await self._save(KEY, {"day": self._today(), **self._hall.remember()})
+        except HallctlError as exc:
+            self._log.warning("what windows are doing can't be saved", why=exc.message)
+
+    def _today(self) -> str:
+        return self._clock.now().astimezone(self._zone).date().isoformat()
