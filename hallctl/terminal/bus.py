@@ -6,7 +6,6 @@ every call of every terminal says why.
 """
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -24,18 +23,18 @@ from hallctl.errors import (
     TransportUnavailable,
 )
 from hallctl.tasks import first_to_fail
-from hallctl.terminal.busline import Line
+from hallctl.terminal.backoff import BackOff, rest
+from hallctl.terminal.busline import SUSPECT_TIMEOUT_S, Line
 from hallctl.terminal.deframe import Deframer, Found
 from hallctl.terminal.request import Request, RequestQueue
 from hallctl.terminal.wire import Wire, WireOptions
-from hallctl.transport import PortAddress, Transport, open_port
+from hallctl.transport import PortAddress, Transport, is_plugged, open_port
 
 Opener = Callable[[PortAddress, Clock], Awaitable[Transport]]
 
 WAITING_LIMIT = 64
 PARTIAL_FRAME_S = 0.1  # silence after which an incomplete frame is given up; USB adapters pause for 16 ms
-FIRST_BACK_OFF_S = 1.0
-LONGEST_BACK_OFF_S = 30.0
+BACK_OFF = BackOff()
 STABLE_AFTER_S = 10.0
 
 
@@ -51,12 +50,14 @@ class Bus:
         opener: Opener = open_port,
         *,
         waiting_limit: int = WAITING_LIMIT,
+        plugged: Callable[[], bool | None] | None = None,
     ) -> None:
         self.name = name
         self._address = address
         self._clock = clock
         self._log = log
         self._opener = opener
+        self._plugged = plugged or (lambda: is_plugged(address))
         self._lines: dict[tuple[int, int], Line] = {}
         self._queue = RequestQueue(waiting_limit)
         self._deframer = Deframer()
@@ -113,7 +114,8 @@ class Bus:
                     self._report(exc)
                 stable = self._clock.monotonic() - started >= STABLE_AFTER_S
                 failures = 1 if stable else failures + 1
-                await self._clock.sleep(_back_off_s(failures))
+                if await rest(self._clock, BACK_OFF.wait_s(failures), self._plugged):
+                    failures = 0
         finally:
             self._close(TransportUnavailable(f"bus {self.name} was stopped", code="bus.stopped"))
 
@@ -141,7 +143,10 @@ class Bus:
         line.check()
         if accept is not None and not urgent:
             self._refuse_silent(line)
-        request = Request(line, frame, urgent, accept, timeout_s)
+        suspect = line.silence.suspect
+        if suspect:
+            timeout_s = min(timeout_s, SUSPECT_TIMEOUT_S)
+        request = Request(line, frame, urgent, accept, timeout_s, suspect)
         self._put(request)
         try:
             return await request.outcome
@@ -278,11 +283,6 @@ def _takes(request: Request, found: Found) -> bool:
     if wanted:
         request.succeed(found.frame)
     return wanted
-
-
-def _back_off_s(failures: int) -> float:
-    whole: float = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2 ** min(failures - 1, 16))
-    return whole * random.uniform(2 / 3, 1.0)
 
 
 def _copy(exc: HallctlError) -> HallctlError:

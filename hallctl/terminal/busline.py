@@ -12,7 +12,8 @@ from hallctl.errors import HallctlError
 INBOX_LIMIT = 32
 INBOX_KEEP_S = 30.0  # a key press that nobody took for so long is no wish any more
 MISSES_ALLOWED = 2
-LONGEST_SILENCE_S = 8.0  # so that a terminal is found again within 10 s of coming back
+LONGEST_SILENCE_S = 4.0  # below the supervisor's own longest waits, so that its next attempt is never refused
+SUSPECT_TIMEOUT_S = 0.15  # of an address that does not answer: others wait no longer for it; a later word is heard
 
 
 @dataclass(slots=True)
@@ -32,6 +33,11 @@ class Silence:
     def heard(self) -> None:
         """The address has spoken."""
         self.misses, self.until = 0, 0.0
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it probably won't answer: it comes last, and costs the bus less."""
+        return self.misses >= MISSES_ALLOWED
 
     def remaining_s(self, now: float) -> float:
         """How long the address is still left alone; 0: ask it."""

@@ -1,4 +1,7 @@
-"""What waits for a turn on a bus: urgent requests first, then the lines in turn, each line's own in order."""
+"""What waits for a turn on a bus: urgent requests first, then the lines in turn, each line's own in order.
+
+Of equally urgent requests those to addresses that answer come first: a dead window must not hold up a call elsewhere.
+"""
 
 import asyncio
 from collections import deque
@@ -12,8 +15,8 @@ from hallctl.errors import HallctlError, TerminalBusy
 class Request:
     """A frame to send; with ``accept`` the bus is then held until the reply or for ``timeout_s``.
 
-    ``outcome`` gets the reply (``b""`` for a frame without one) or the error. ``sent``: it is on the wire, so a
-    frame that arrives from now on may be its reply.
+    ``suspect``: the address has not answered lately; the others come first. ``outcome`` gets the reply (``b""`` for a
+    frame without one) or the error. ``sent``: it is on the wire, so a frame that arrives from now on may be its reply.
     """
 
     line: Hashable
@@ -21,6 +24,7 @@ class Request:
     urgent: bool
     accept: Callable[[bytes], bool] | None = None
     timeout_s: float = 0.0
+    suspect: bool = False
     sent: bool = False
     outcome: "asyncio.Future[bytes]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -40,12 +44,11 @@ class RequestQueue:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._urgent: dict[Hashable, deque[Request]] = {}
-        self._polling: dict[Hashable, deque[Request]] = {}
+        self._lanes: tuple[dict[Hashable, deque[Request]], ...] = ({}, {}, {}, {})
         self._filled = asyncio.Event()
 
     def __len__(self) -> int:
-        return sum(len(waiting) for lane in (self._urgent, self._polling) for waiting in lane.values())
+        return sum(len(waiting) for lane in self._lanes for waiting in lane.values())
 
     def put(self, request: Request) -> None:
         """Queue it; raises ``TerminalBusy`` when too many wait."""
@@ -57,7 +60,7 @@ class RequestQueue:
     async def get(self) -> Request:
         """The next one, waiting for it."""
         while True:
-            for lane in (self._urgent, self._polling):
+            for lane in self._lanes:
                 if lane:
                     return _take_turn(lane)
             self._filled.clear()
@@ -75,13 +78,14 @@ class RequestQueue:
 
     def fail(self, error: Callable[[], HallctlError], line: Hashable | None = None) -> None:
         """Fail what waits, of one line or (``None``) of all, each with an error of its own."""
-        for lane in (self._urgent, self._polling):
+        for lane in self._lanes:
             for key in [key for key in lane if line is None or key is line]:
                 for request in lane.pop(key):
                     request.fail(error())
 
     def _lane(self, request: Request) -> dict[Hashable, deque[Request]]:
-        return self._urgent if request.urgent else self._polling
+        """In the order of serving: calls, calls of suspects, polls, polls of suspects."""
+        return self._lanes[(0 if request.urgent else 2) + request.suspect]
 
 
 def _take_turn(lane: dict[Hashable, deque[Request]]) -> Request:

@@ -6,10 +6,9 @@ The supervisor also serialises what is asked of the driver, so that a driver nee
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from hallctl.clock import Clock
@@ -29,6 +28,7 @@ from hallctl.errors import (
 )
 from hallctl.model import FaultReport, TerminalState, TerminalStatus
 from hallctl.tasks import first_to_fail
+from hallctl.terminal.backoff import BackOff, rest
 
 T = TypeVar("T")
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -38,20 +38,6 @@ START_TIMEOUT_S = 20.0
 POLL_TIMEOUT_S = 20.0
 STABLE_AFTER_S = 30.0
 ATTENTION_S = 0.1  # from a driver's wish to be polled to the poll
-PLUG_LOOK_S = 0.5  # between two looks for a device that is unplugged
-
-
-@dataclass(frozen=True, slots=True)
-class BackOff:
-    """Waits between attempts: from ``first_s`` doubling to ``longest_s``, each shortened by up to a third at random."""
-
-    first_s: float = 1.0
-    longest_s: float = 8.0
-
-    def wait_s(self, failures: int) -> float:
-        """How long to wait after so many failures in a row (from 1)."""
-        whole: float = min(self.longest_s, self.first_s * 2 ** min(failures - 1, 16))
-        return whole * random.uniform(2 / 3, 1.0)
 
 
 class TerminalSupervisor:
@@ -99,20 +85,8 @@ class TerminalSupervisor:
                 await self._offline("driver.bug", repr(exc), "tell the driver's vendor; the log has the trace")
             stable = self._clock.monotonic() - started >= STABLE_AFTER_S
             failures = 1 if stable else failures + 1
-            if await self._rest(self._back_off.wait_s(failures)):
+            if await rest(self._clock, self._back_off.wait_s(failures), self._plugged):
                 failures = 0
-
-    async def _rest(self, seconds: float) -> bool:
-        """Back off; a device that is plugged in meanwhile ends the wait at once (then: True)."""
-        absent = self._plugged() is False
-        while absent and seconds > 0:
-            step = min(PLUG_LOOK_S, seconds)
-            await self._clock.sleep(step)
-            seconds -= step
-            if self._plugged():
-                return True
-        await self._clock.sleep(seconds)
-        return False
 
     async def act(self, action: Callable[[Any], Awaitable[T]], *, timeout_s: float = 15.0) -> T:
         """Run ``action(driver)`` in its turn.

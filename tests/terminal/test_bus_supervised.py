@@ -86,10 +86,12 @@ async def test_terminals_say_why_they_are_offline_and_come_back_by_themselves(tm
                 await until(lambda: pad.evaluating)
                 pad.press(3)
                 await until(lambda number=round_: pad.thanked == number)
-                keypad.press_key(codec.KEY_CALL)
+                keypad.press_key(codec.KEY_CALL, str(round_))  # the same key again so soon would be its repeat
                 await until(lambda number=round_: keypad.acknowledged == number)
             await until(lambda: counter.both(TerminalStatus.OFFLINE))
             assert counter.keypad.state.reason in ("port.lost", "port.absent")
         ratings = [signal for signal in counter.emitted if signal == RatingSubmitted(5)]
-        keys = [signal for signal in counter.emitted if signal == KeyPressed(Key.NEXT)]
+        keys = [
+            signal for signal in counter.emitted if signal in (KeyPressed(Key.NEXT, "1"), KeyPressed(Key.NEXT, "2"))
+        ]
         assert (len(ratings), len(keys), len(counter.emitted)) == (2, 2, 4)

@@ -20,8 +20,9 @@ from hallctl.errors import (
     TransportUnavailable,
 )
 from hallctl.model import EventType, FaultReport, Severity, TerminalStatus
+from hallctl.terminal.backoff import BackOff
 from hallctl.terminal.changes import events_of
-from hallctl.terminal.supervisor import BackOff, TerminalSupervisor
+from hallctl.terminal.supervisor import TerminalSupervisor
 
 PAPER_END = FaultReport("paper.end", Severity.ERROR, "no paper", "put in a roll")
 
