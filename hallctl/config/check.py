@@ -5,7 +5,7 @@ What needs a driver or a port to be judged is in ``hallctl.driver.hallcheck``, b
 
 from collections.abc import Iterator
 
-from hallctl.config.hall import Terminal, Window
+from hallctl.config.hall import Window
 from hallctl.config.problem import Loc, Problem
 from hallctl.config.result import SECTIONS, LoadedHall
 from hallctl.config.suggest import did_you_mean, one_of
@@ -17,7 +17,7 @@ def check_references(hall: LoadedHall) -> LoadedHall:
     """Leave out what contradicts the rest of the document. First come is kept where two claim one thing."""
     if hall.fatal:
         return hall
-    checks = (_duplicates, _bus_mistakes, _address_clashes, _fallback_mistakes, _window_mistakes, _board_mistakes)
+    checks = (_duplicates, _bus_mistakes, _fallback_mistakes, _window_mistakes, _board_mistakes)
     return hall.without([problem for check in checks for problem in check(hall)])
 
 
@@ -55,17 +55,6 @@ def _bus_mistakes(hall: LoadedHall) -> Iterator[Problem]:
         elif terminal.bus is None and terminal.address is not None:
             hint = "an address belongs to a terminal on a bus: add 'bus', or remove the address"
             yield hall.problem("an address without a bus", (*loc, "address"), code="attachment", hint=hint)
-
-
-def _address_clashes(hall: LoadedHall) -> Iterator[Problem]:
-    first: dict[tuple[str, int], tuple[Loc, Terminal]] = {}
-    for loc, terminal in hall.terminals():
-        if terminal.bus is None or terminal.address is None:
-            continue
-        owner_loc, owner = first.setdefault((terminal.bus, terminal.address), (loc, terminal))
-        if owner is not terminal:
-            message = f"address {terminal.address} on bus {terminal.bus!r} belongs to {owner.id!r}"
-            yield _second(hall, message, owner_loc, (*loc, "address"))
 
 
 def _fallback_mistakes(hall: LoadedHall) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from hallctl.config.problem import Loc, Problem
 from hallctl.config.result import LoadedHall
 from hallctl.config.suggest import did_you_mean
 from hallctl.config.validate import validate
+from hallctl.driver.buscheck import bus_mistakes
 from hallctl.driver.capability import Capability
 from hallctl.driver.discovery import driver_names, load_driver
 from hallctl.driver.plugin import Attachment, DriverPlugin
@@ -44,6 +45,7 @@ def check_hall(hall: LoadedHall, load: Callable[[str], DriverPlugin] = load_driv
     hall = _check_ports(hall)
     restored: dict[str, dict[str, Any]] = {}
     hall = hall.without(_terminal_mistakes(hall, drivers, restored)).with_options(restored)
+    hall = hall.without(bus_mistakes(hall, drivers.plugin))
     mistakes = (_window_mistakes, _board_mistakes, _fallback_mistakes)
     return hall.without([problem for find in mistakes for problem in find(hall, drivers)])
 
@@ -63,6 +65,10 @@ class _Drivers:
             except DriverLoadError as exc:
                 self.loaded[name] = exc
         return self.loaded[name]
+
+    def plugin(self, name: str) -> DriverPlugin | None:
+        plugin = self.get(name)
+        return plugin if isinstance(plugin, DriverPlugin) else None
 
     def can(self, terminal: Terminal, capability: Capability) -> bool:
         plugin = self.get(terminal.driver)

@@ -73,7 +73,6 @@ def test_a_mistake_outside_of_an_item_is_fatal(tmp_path: Path) -> None:
     ("change", "line", "words"),
     [
         (("bus: line, address: 2", "bus: lime, address: 2"), 5, "there is no bus 'lime'; did you mean 'line'?"),
-        (("address: 2", "address: 1"), 5, "address 1 on bus 'line' belongs to 'pad-1'"),
         ((", address: 2", ""), 5, "the key 'address' is missing"),
         (("bus: line, address: 2", "address: 2"), 5, "an address without a bus"),
         (("address: 2", 'address: 2, port: "tcp://a:1"'), 5, "both 'port' and 'bus' are given"),
