@@ -10,7 +10,7 @@ import click
 from hallctl.cli.output import prepare_output, report_error
 from hallctl.errors import HallctlError
 
-COMMANDS = ("check", "run", "status", "ticket", "printer", "call", "rate", "alerts", "sim")
+COMMANDS = ("discover", "check", "run", "status", "ticket", "printer", "call", "display", "rate", "alerts", "sim")
 
 
 class Commands(click.Group):
