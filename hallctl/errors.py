@@ -99,6 +99,12 @@ class TerminalBusy(TerminalError):
     code = "terminal.busy"
 
 
+class Withdrawn(TerminalError):
+    """A poll that was still waiting for its turn on a bus made way for a call to the same terminal. No fault."""
+
+    code = "poll.withdrawn"
+
+
 class Fault(TerminalError):
     """The device reports a fault (paper out, cover open ...); nothing of the request was done."""
 

@@ -35,6 +35,10 @@ class BusLine(ABC):
     ) -> bytes:
         """Send, then hold the bus until a frame that ``accept`` takes arrives. Raises ``TransportTimeout``."""
 
+    def withdraw(self) -> None:
+        """A call is coming: what waits and is not urgent makes way, with ``Withdrawn`` (default: nothing waits)."""
+        return
+
     @abstractmethod
     async def receive(self) -> bytes:
         """The next frame of this address that no exchange waited for (a key press)."""

@@ -21,6 +21,7 @@ from hallctl.errors import (
     TransportLost,
     TransportTimeout,
     TransportUnavailable,
+    Withdrawn,
 )
 from hallctl.tasks import first_to_fail
 from hallctl.terminal.backoff import BackOff, rest
@@ -148,10 +149,15 @@ class Bus:
             timeout_s = min(timeout_s, SUSPECT_TIMEOUT_S)
         request = Request(line, frame, urgent, accept, timeout_s, suspect)
         self._put(request)
+        request.outcome.add_done_callback(_looked_at)
         try:
-            return await request.outcome
+            return await asyncio.shield(request.outcome)  # once sent, the bus waits for the answer, wanted or not
         finally:
             self._queue.remove(request)
+
+    def withdraw(self, line: Line) -> None:
+        """A call to this line is coming: its polls that are not on the wire yet make way."""
+        self._queue.fail(lambda: Withdrawn(f"{line.name}: the poll made way for a call"), line, polls_only=True)
 
     def _put(self, request: Request) -> None:
         try:
@@ -283,6 +289,12 @@ def _takes(request: Request, found: Found) -> bool:
     if wanted:
         request.succeed(found.frame)
     return wanted
+
+
+def _looked_at(outcome: "asyncio.Future[bytes]") -> None:
+    """An outcome whose caller has gone is nobody's oversight."""
+    if not outcome.cancelled():
+        outcome.exception()
 
 
 def _copy(exc: HallctlError) -> HallctlError:

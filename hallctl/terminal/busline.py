@@ -56,6 +56,9 @@ class Owner(Protocol):
     def dropped(self, line: "Line", why: str) -> None:
         """A frame was thrown away."""
 
+    def withdraw(self, line: "Line") -> None:
+        """Take the line's polls out of the queue."""
+
     async def transact(
         self, line: "Line", frame: bytes, accept: Callable[[bytes], bool] | None, timeout_s: float, urgent: bool
     ) -> bytes:
@@ -89,6 +92,10 @@ class Line(BusLine):
     ) -> bytes:
         """Send and wait for the reply. A silent address is refused at once unless the request is urgent."""
         return await self._owner.transact(self, frame, accept, timeout_s, urgent)
+
+    def withdraw(self) -> None:
+        """Take polls out of the queue that are not on the wire yet."""
+        self._owner.withdraw(self)
 
     async def receive(self) -> bytes:
         """The next frame that no exchange waited for; what arrived before the port was lost comes first."""

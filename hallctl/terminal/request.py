@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from hallctl.errors import HallctlError, TerminalBusy
 
+_POLLS = 2  # lanes from here on are not urgent
+
 
 @dataclass(slots=True, eq=False)
 class Request:
@@ -76,16 +78,18 @@ class RequestQueue:
         if not waiting:
             del lane[request.line]
 
-    def fail(self, error: Callable[[], HallctlError], line: Hashable | None = None) -> None:
+    def fail(
+        self, error: Callable[[], HallctlError], line: Hashable | None = None, *, polls_only: bool = False
+    ) -> None:
         """Fail what waits, of one line or (``None``) of all, each with an error of its own."""
-        for lane in self._lanes:
+        for lane in self._lanes[_POLLS:] if polls_only else self._lanes:
             for key in [key for key in lane if line is None or key is line]:
                 for request in lane.pop(key):
                     request.fail(error())
 
     def _lane(self, request: Request) -> dict[Hashable, deque[Request]]:
         """In the order of serving: calls, calls of suspects, polls, polls of suspects."""
-        return self._lanes[(0 if request.urgent else 2) + request.suspect]
+        return self._lanes[(0 if request.urgent else _POLLS) + request.suspect]
 
 
 def _take_turn(lane: dict[Hashable, deque[Request]]) -> Request:

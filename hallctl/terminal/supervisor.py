@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from hallctl.clock import Clock
-from hallctl.driver import Connection, Health, TerminalDriver
+from hallctl.driver import BusLine, Connection, Health, TerminalDriver
 from hallctl.driver.terminal import Logger
 from hallctl.errors import (
     CodecError,
@@ -25,6 +25,7 @@ from hallctl.errors import (
     TerminalOffline,
     TransportError,
     TransportTimeout,
+    Withdrawn,
 )
 from hallctl.model import FaultReport, TerminalState, TerminalStatus
 from hallctl.tasks import first_to_fail
@@ -69,6 +70,8 @@ class TerminalSupervisor:
         self._back_off = back_off or BackOff()
         self._plugged = plugged
         self._broken: asyncio.Future[None] | None = None
+        self._line: BusLine | None = None
+        self._polled: BusLine | None = None  # while a poll is on its way
         self.first_pass = asyncio.Event()
 
     async def run(self) -> None:
@@ -98,6 +101,8 @@ class TerminalSupervisor:
         if self._waiting >= self._limit:
             raise TerminalBusy(f"{self.state.terminal}: {self._waiting} commands wait already", hint="try again later")
         self._waiting += 1
+        if self._polled is not None:
+            self._polled.withdraw()  # its own poll must not hold up a call
         try:
             async with self._turn:
                 self._require_online()
@@ -147,6 +152,7 @@ class TerminalSupervisor:
         self._broken = asyncio.get_running_loop().create_future()
         try:
             async with self._connect() as connection:
+                self._line = connection if isinstance(connection, BusLine) else None
                 async with self._turn:
                     health = await self._start(connection)
                 await self._online(health)
@@ -176,8 +182,19 @@ class TerminalSupervisor:
         while True:
             await self._until_poll()
             async with self._turn:
-                health = await self._bounded(self.driver.poll(), POLL_TIMEOUT_S)
-            await self._online(health)
+                health = await self._poll()
+            if health is not None:
+                await self._online(health)
+
+    async def _poll(self) -> Health | None:
+        """``None``: on a busy bus a call to this terminal came first; its answer tells as much as a poll's."""
+        self._polled = self._line
+        try:
+            return await self._bounded(self.driver.poll(), POLL_TIMEOUT_S)
+        except Withdrawn:
+            return None
+        finally:
+            self._polled = None
 
     async def _until_poll(self) -> None:
         """Wait for the next poll, or for a driver that asks for one sooner."""

@@ -18,6 +18,7 @@ from hallctl.errors import (
     TransportLost,
     TransportTimeout,
     TransportUnavailable,
+    Withdrawn,
 )
 from hallctl.model import EventType, FaultReport, Severity, TerminalStatus
 from hallctl.terminal.backoff import BackOff
@@ -321,3 +322,11 @@ async def test_an_action_that_raises_rubbish_is_told_as_a_bug_of_the_driver_and_
         await bench.supervisor.act(rubbish)
     await bench.advance(0)
     assert (bench.state.status, bench.state.reason) == (TerminalStatus.OFFLINE, "driver.bug")
+
+
+async def test_a_poll_that_made_way_for_a_call_is_no_fault(bench):
+    await bench.advance(1)
+    bench.driver.poll_error = Withdrawn("the poll made way")
+    await bench.advance(2)
+    assert bench.state.status is TerminalStatus.ONLINE
+    assert bench.driver.starts == 1
