@@ -16,7 +16,7 @@ OVERHEAD = 7  # head, L, L, mark, sum, tail
 LONGEST = 32  # of L; no documented frame has more than 8, and a limit finds the next frame sooner after noise
 
 CMD_PAD = 0x01  # to a pad: start an evaluation (0B), or the acknowledgement of a result (the result)
-CMD_SHOW = 0x02  # to a keypad: six digits; to a pad: the staff member's stars
+CMD_SHOW = 0x02  # six digits; to a pad with one byte: the staff member's stars
 CMD_BEEP = 0x03  # to a keypad
 CMD_RESULT = 0x11  # from a pad: the key that the citizen pressed
 
@@ -125,6 +125,12 @@ def show_queue(address: int, waiting: int | None, ticket: str | None) -> Frame:
     crowd = "" if waiting is None else str(min(waiting, 999))
     number = "".join(character for character in ticket or "" if character in "0123456789")
     return Frame(address, CMD_SHOW, _digits(crowd) + _digits(number))
+
+
+def show_number(address: int, number: str) -> Frame:
+    """Six digits as they are, the last six of ``number``; letters are left out."""
+    digits = "".join(character for character in number if character in "0123456789")
+    return Frame(address, CMD_SHOW, _digits(digits[:-DIGITS]) + _digits(digits))
 
 
 def key_press(address: int, digits: str, key: int, command: int = CMD_PAD) -> Frame:

@@ -44,6 +44,9 @@ class PadOptions(Ff68Options):
         default_factory=lambda: dict(FOUR_KEYS),
         description="the pad's key value -> national score (5 very satisfied ... 1 very dissatisfied)",
     )
+    staff_digits: bool = Field(
+        False, description="the pad has six digits: they show the staff number (as a keypad's digits are shown)"
+    )
     repeat_s: float = Field(
         2.0, ge=0, le=30, description="the same key so soon after the last one is the pad's repeat, seconds"
     )

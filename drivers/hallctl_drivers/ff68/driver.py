@@ -19,6 +19,7 @@ from hallctl.driver import (
     KeyPressed,
     RatingSubmitted,
     Signal,
+    StaffCard,
     TerminalContext,
     TerminalDriver,
 )
@@ -134,6 +135,7 @@ class Ff68Pad(Ff68Terminal, EvaluationPad):
     def __init__(self, context: TerminalContext, options: PadOptions) -> None:
         super().__init__(context, options, options.repeat_s)
         self._scores = options.scores
+        self._staff_digits = options.staff_digits
 
     async def start_evaluation(self, request: EvaluationRequest) -> None:
         """Show the stars if they are given, then light the keys. From now on every key is a new rating."""
@@ -143,6 +145,17 @@ class Ff68Pad(Ff68Terminal, EvaluationPad):
             await self._put(self._shown)
         self._repeats.forget()
         await self._put(codec.start_evaluation(address))
+
+    async def show_staff(self, staff: StaffCard | None) -> None:
+        """The stars, and the number where the pad has digits for it."""
+        if staff is None:
+            return
+        address = self._need_line().address
+        if staff.stars is not None:
+            self._shown = codec.show_stars(address, staff.stars)
+            await self._put(self._shown, urgent=False)
+        if self._staff_digits:
+            await self._put(codec.show_number(address, staff.number), urgent=False)
 
     def _signal_of(self, frame: Frame) -> Signal | None:
         score = self._scores.get(frame.data[0])
@@ -168,7 +181,7 @@ class Ff68Keypad(Ff68Terminal, Keypad):
     async def show_queue(self, waiting: int | None, ticket: str | None) -> None:
         """Three digits for who waits, three for the ticket (its last three digits)."""
         self._shown = codec.show_queue(self._need_line().address, waiting, ticket)
-        await self._put(self._shown)
+        await self._put(self._shown, urgent=False)  # calls to displays on the same line come first
 
     async def beep(self) -> bool:
         """One short sound."""

@@ -126,12 +126,20 @@ class Ff68PadSimulator(Ff68Simulator):
     """Four or five keys that are lit while ``evaluating``; ``thanked`` counts the thanks that citizens saw."""
 
     def __init__(
-        self, fault: str | None = None, address: int = 1, *, keys: int = 4, repeat_s: float | None = 0.5
+        self,
+        fault: str | None = None,
+        address: int = 1,
+        *,
+        keys: int = 4,
+        digits: bool = False,
+        repeat_s: float | None = 0.5,
     ) -> None:
         super().__init__(fault, address, repeat_s=repeat_s)
         self.keys = keys
         self.evaluating = False
         self.stars: int | None = None
+        self.digits = digits
+        self.number: str | None = None
         self.thanked = 0
 
     def press(self, score_index: int) -> bool:
@@ -150,6 +158,8 @@ class Ff68PadSimulator(Ff68Simulator):
                 self.evaluating = True
             case codec.CMD_SHOW, bytes(data) if len(data) == 1 and data[0] <= 5:
                 self.stars = data[0]
+            case codec.CMD_SHOW, bytes(data) if self.digits and _are_digits(data):
+                self.number = _shown(data)
             case codec.CMD_PAD, bytes(data) if len(data) == 1 and data[0] < self.keys:
                 pass  # a second acknowledgement of what is settled already
             case _:
@@ -182,7 +192,7 @@ class Ff68KeypadSimulator(Ff68Simulator):
         match frame.command, frame.data:
             case codec.CMD_BEEP, b"":
                 self.beeps += 1
-            case codec.CMD_SHOW, bytes(data) if len(data) == 6 and all(digit <= codec.BLANK for digit in data):
+            case codec.CMD_SHOW, bytes(data) if _are_digits(data):
                 self.waiting, self.ticket = _shown(data[:3]), _shown(data[3:])
             case _ if frame == self._said:
                 pass  # a second acknowledgement of what is settled already
@@ -192,6 +202,10 @@ class Ff68KeypadSimulator(Ff68Simulator):
 
     def _acknowledgement(self, frame: Frame) -> Frame:
         return frame
+
+
+def _are_digits(data: bytes) -> bool:
+    return len(data) == 2 * codec.DIGITS and all(digit <= codec.BLANK for digit in data)
 
 
 def _shown(digits: bytes) -> str | None:

@@ -7,9 +7,11 @@ import pytest
 from hallctl_drivers.ff68 import KEYPAD, PAD, codec
 from hallctl_drivers.ff68.config import KeypadOptions, PadOptions
 from hallctl_drivers.ff68.driver import Ff68Keypad, Ff68Pad
+from hallctl_drivers.ff68.sim import Ff68KeypadSimulator, Ff68PadSimulator
 from pydantic import ValidationError
 
-from hallctl.driver import EvaluationRequest, Key, KeyPressed, RatingSubmitted
+from hallctl.driver import EvaluationRequest, Key, KeyPressed, RatingSubmitted, StaffCard
+from hallctl.driver.conformance import DirectLine
 from hallctl.errors import Mismatch, OutboxError, TransportLost, TransportTimeout, TransportUnavailable
 from hallctl.transport import null_modem
 
@@ -247,3 +249,27 @@ def test_the_plugins_build_what_they_promise(desk) -> None:
     assert PAD.framing is KEYPAD.framing is codec.FRAMING
     assert PAD.simulate(None, 3).address == 3
     assert KEYPAD.simulate("mute", None).address == 1
+
+
+async def test_a_pad_shows_the_stars_and_where_it_has_digits_the_number_of_the_staff(desk) -> None:
+    simulator = Ff68PadSimulator(digits=True)
+    line = DirectLine(simulator, codec.FRAMING)
+    pad = Ff68Pad(desk.context, PadOptions(staff_digits=True))
+    await pad.start(line)
+    await pad.show_staff(StaffCard("GL-01234", "张三", 4))
+    assert (simulator.stars, simulator.number, simulator.refused) == (4, "01234", [])
+
+
+async def test_a_pad_without_digits_is_told_the_stars_only(desk, pad) -> None:
+    simulator = Ff68PadSimulator()
+    await pad.start(DirectLine(simulator, codec.FRAMING))
+    await pad.show_staff(StaffCard("0123", "张三", 5))
+    await pad.show_staff(StaffCard("0123"))
+    assert (simulator.stars, simulator.refused) == (5, [])
+
+
+async def test_a_keypad_can_be_made_to_sound(desk, keypad) -> None:
+    simulator = Ff68KeypadSimulator()
+    await keypad.start(DirectLine(simulator, codec.FRAMING))
+    assert await keypad.beep()
+    assert simulator.beeps == 1
