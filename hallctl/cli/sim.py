@@ -3,13 +3,22 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import click
 
 from hallctl.cli.output import EX_OK, json_option, print_json, print_table
-from hallctl.driver import Simulator, StreamSimulator, WireSimulator, driver_names, load_driver, on_pty, on_tcp
+from hallctl.driver import (
+    Simulator,
+    StreamSimulator,
+    VisitingSimulator,
+    WireSimulator,
+    driver_names,
+    load_driver,
+    on_pty,
+    on_tcp,
+)
 from hallctl.errors import DriverLoadError, TransportUnavailable
 
 
@@ -26,6 +35,7 @@ class Device:
 @click.argument("family", required=False)
 @click.option("--listen", metavar="HOST:PORT", help="Serve on TCP; port 0 takes any free one.")
 @click.option("--pty", "pty_path", metavar="PATH", help="Serve on a pseudo-terminal that PATH becomes a link to.")
+@click.option("--visit", metavar="URL", help="A device that comes by itself (a tablet): the page that it opens.")
 @click.option("--fault", metavar="NAME", help="Misbehave in this way; --list shows the names.")
 @click.option("--address", type=click.IntRange(0, 65534), metavar="N", help="Address on the bus.")
 @click.option(
@@ -42,6 +52,7 @@ def sim(
     family: str | None,
     listen: str | None,
     pty_path: str | None,
+    visit: str | None,
     fault: str | None,
     address: int | None,
     devices: tuple[str, ...],
@@ -58,17 +69,17 @@ def sim(
         return EX_OK
     played = [Device(family, address, fault)] if family else []
     played += [_device(text) for text in devices]
-    _check_usage(played, listen, pty_path)
+    _check_usage(played, listen, pty_path, visit)
     simulators = [_simulator(device) for device in played]
-    asyncio.run(_serve(simulators, listen, pty_path, as_json))
+    asyncio.run(_serve(_host(simulators, listen, pty_path, visit), listen or pty_path or visit or "", as_json))
     return EX_OK
 
 
-def _check_usage(played: Sequence[Device], listen: str | None, pty_path: str | None) -> None:
+def _check_usage(played: Sequence[Device], listen: str | None, pty_path: str | None, visit: str | None) -> None:
     if not played:
         raise click.UsageError("Name a FAMILY, or see --list.")
-    if (listen is None) == (pty_path is None):
-        raise click.UsageError("Give exactly one of --listen HOST:PORT and --pty PATH.")
+    if sum(place is not None for place in (listen, pty_path, visit)) != 1:
+        raise click.UsageError("Give exactly one of --listen HOST:PORT, --pty PATH and --visit URL.")
     if len(played) > 1 and pty_path is None:
         raise click.UsageError("Several devices share a pseudo-terminal: use --pty PATH.")
 
@@ -92,12 +103,12 @@ def _host_and_port(listen: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-async def _serve(simulators: Sequence[Simulator], listen: str | None, pty_path: str | None, as_json: bool) -> None:
+async def _serve(host: contextlib.AbstractAsyncContextManager[str], place: str, as_json: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        async with _host(simulators, listen, pty_path) as address:
+        async with host as address:
             if as_json:
                 print_json({"address": address})
             else:
@@ -105,13 +116,17 @@ async def _serve(simulators: Sequence[Simulator], listen: str | None, pty_path: 
             await stop.wait()
     except OSError as exc:
         hint = "is the port taken, or the folder absent? take another address"
-        raise TransportUnavailable(f"{listen or pty_path}: {exc.strerror or exc}", hint=hint) from exc
+        raise TransportUnavailable(f"{place}: {exc.strerror or exc}", hint=hint) from exc
 
 
 def _host(
-    simulators: Sequence[Simulator], listen: str | None, pty_path: str | None
+    simulators: Sequence[Simulator], listen: str | None, pty_path: str | None, visit: str | None
 ) -> contextlib.AbstractAsyncContextManager[str]:
-    """The wire that the devices are put on."""
+    """The wire that the devices are put on, or the page that one opens."""
+    if isinstance(simulators[0], VisitingSimulator) != (visit is not None):
+        raise click.UsageError("A tablet opens a page: --visit URL. Every other device is put on a wire.")
+    if visit is not None:
+        return _visiting(simulators[0], visit)
     wired = [simulator for simulator in simulators if isinstance(simulator, WireSimulator)]
     if listen is None:
         if len(wired) < len(simulators):
@@ -124,6 +139,13 @@ def _host(
         case WireSimulator() as wire:
             return on_tcp(wire, host, port)
     raise click.UsageError("This family has no simulator that can be served.")
+
+
+@contextlib.asynccontextmanager
+async def _visiting(simulator: Simulator, where: str) -> AsyncIterator[str]:
+    assert isinstance(simulator, VisitingSimulator)  # noqa: S101  # the caller has just looked
+    async with simulator.visit(where):
+        yield where
 
 
 def _list(as_json: bool) -> None:
