@@ -150,11 +150,14 @@ class DirectLine(BusLine):
         self._framing = framing
         self._buffer = bytearray()
         self._frames: asyncio.Queue[bytes] = asyncio.Queue()
+        self._time = 0.0
+        simulator.now = lambda: self._time
         simulator.emit = self._heard
         simulator.connected()
 
     async def send(self, frame: bytes, *, urgent: bool = True) -> None:  # noqa: ARG002  # nothing to overtake
-        """Straight into the device."""
+        """Straight into the device, a second of its own time after the last."""
+        self._time += 1.0
         self._heard(self._simulator.feed(frame))
         await asyncio.sleep(0)
 

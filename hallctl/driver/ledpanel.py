@@ -36,6 +36,11 @@ def line_width(text: str, cell_px: int = 16) -> int:
     return sum(_cell_width(character, cell_px) for character in text)
 
 
+def columns_of(text: str) -> int:
+    """How many half cells a line takes: two a Chinese character, one an ASCII one."""
+    return line_width(text, 2)
+
+
 def draw_panel(
     lines: Sequence[PanelLine],
     *,

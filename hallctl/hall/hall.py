@@ -291,7 +291,8 @@ class Hall:
         lines = tuple(fill(wording, {"ticket": ticket, "window": label}) for ticket, label in reversed(self._calls))
         if not lines:
             return DisplayMessage(DisplayKind.WELCOME, (self._document.texts.welcome,), colour=Colour.GREEN)
-        return DisplayMessage(DisplayKind.BOARD, lines)
+        ticket, window = self._calls[-1]
+        return DisplayMessage(DisplayKind.BOARD, lines, ticket=ticket, window=window)
 
     def _fact(self, kind: EventType, window: str, priority: Priority = Priority.NORMAL, **data: object) -> Plan:
         label = self._windows[window].config.label

@@ -28,7 +28,7 @@ class DisplayMessage:
     """What is to be on the display until the next message.
 
     ``lines`` is the wording, ready to show; ``ticket`` and ``window`` are there for displays with a native
-    call command. A driver refuses with ``LocalCodecError`` what its device can't show.
+    call command (on a board: the newest call). A driver refuses with ``LocalCodecError`` what its device can't show.
     """
 
     kind: DisplayKind

@@ -1,10 +1,11 @@
-"""What hall.yaml may say of a 平安力合 window bar under ``options``."""
+"""What hall.yaml may say of a 平安力合 window bar or main board under ``options``."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hallctl.driver import DriverOptions
+from hallctl_drivers.pinganlihe.codec import MAX_TEXT
 
 
 class PingAnLiHeOptions(DriverOptions):
@@ -27,7 +28,40 @@ class PingAnLiHeOptions(DriverOptions):
     speed: int = Field(0, ge=0, le=254, description="speed byte of instant texts")
     stay: int = Field(0x99, ge=0, le=254, description="stay byte of instant texts")
     whole_screen: bool = Field(False, description="instant texts take the whole screen, not the text part")
+    columns: int = Field(16, ge=4, le=100, description="width of the bar in ASCII characters; a Chinese one takes two")
+    too_wide: Literal["scroll", "refuse"] = Field(
+        "scroll",
+        description="a text that does not fit into a line: let it move, or refuse it and say how wide it may be",
+    )
+    scroll_mode: int | None = Field(
+        None,
+        ge=0,
+        le=254,
+        description="mode byte of a text that moves; none: as instant texts, the card moves it itself",
+    )
     ack_timeout_s: float = Field(0.5, gt=0, le=10, description="how long the bar may take to answer, seconds")
     poll_every_s: float = Field(
         10.0, ge=0.5, le=300, description="how often the bar is asked whether it lives, seconds"
     )
+
+
+class BoardOptions(PingAnLiHeOptions):
+    """What differs on a main board: it is sent whole texts, line under line, unless it words calls itself."""
+
+    native: bool = Field(
+        False,
+        description="send the newest call as command 2A and let the board list calls itself; false: send all lines",
+    )
+    lines: int = Field(4, ge=1, le=8, description="how many lines the board has")
+    columns: int = Field(
+        32, ge=4, le=100, description="width of the board in ASCII characters; a Chinese one takes two"
+    )
+    whole_screen: bool = Field(True, description="texts take the whole screen, not the text part")
+
+    @model_validator(mode="after")
+    def _fits_a_frame(self) -> Self:
+        if self.lines * self.columns > MAX_TEXT:
+            raise ValueError(
+                f"{self.lines} lines of {self.columns} columns are more than the {MAX_TEXT} bytes of a text"
+            )
+        return self

@@ -5,6 +5,7 @@ everything else is an instant text. Those are not acknowledged, so a check follo
 """
 
 import re
+from dataclasses import replace
 
 from hallctl.driver import (
     BusLine,
@@ -17,7 +18,8 @@ from hallctl.driver import (
     TerminalContext,
     TerminalDriver,
 )
-from hallctl.errors import RemoteCodecError, TerminalError, TransportTimeout
+from hallctl.driver.ledpanel import columns_of
+from hallctl.errors import LocalCodecError, RemoteCodecError, TerminalError, TransportTimeout
 from hallctl_drivers.pinganlihe import codec
 from hallctl_drivers.pinganlihe.codec import Call, Checksum, Command, Frame, InstantText, Sub, TextColour
 from hallctl_drivers.pinganlihe.config import PingAnLiHeOptions
@@ -63,10 +65,13 @@ class PingAnLiHeBar(TerminalDriver, NumberDisplay):
     async def show(self, message: DisplayMessage) -> None:
         """Put a message on the bar; returns once the bar has answered (unless ``check`` is none).
 
-        Raises ``LocalCodecError`` for what the bar can't show.
+        A call that only stops blinking changes nothing on a bar that words calls itself: it is not sent again, so that
+        nobody takes it for a recall. Raises ``LocalCodecError`` for what the bar can't show.
         """
-        self._plan(message)  # what can't be said must not replace what is shown after a reconnect
-        self._shown = message
+        plan = self._plan(message)  # what can't be said must not replace what is shown after a reconnect
+        before, self._shown = self._shown, message
+        if isinstance(plan, Frame) and before is not None and before.blink and message == replace(before, blink=False):
+            return
         await self._send(message)
 
     async def _send(self, message: DisplayMessage) -> None:
@@ -84,22 +89,47 @@ class PingAnLiHeBar(TerminalDriver, NumberDisplay):
         native = self._native(message)
         if native is not None:
             return native
-        instant, flash = _MODES[self._options.card]
+        wording = self._wording(message)
         text = InstantText(
             address=self._bus_line().address,
-            text=message.text,
-            mode=flash if message.blink else instant,
+            text=wording or " ",  # a blank clears: the document has no other way
+            mode=self._mode(message),
             speed=self._options.speed,
             stay=self._options.stay,
             colour=_COLOURS[message.colour],
-            whole_screen=self._options.whole_screen,
+            whole_screen=self._options.whole_screen or not wording,
         )
         codec.encode_text(text)
         return text
 
+    def _wording(self, message: DisplayMessage) -> str:
+        """What goes out as an instant text."""
+        return message.text
+
+    def _mode(self, message: DisplayMessage) -> int:
+        """The mode byte. Raises ``LocalCodecError`` for a text that is too wide, where that is refused."""
+        instant, flash = _MODES[self._options.card]
+        widest = max((columns_of(line) for line in self._lines(message)), default=0)
+        if widest <= self._options.columns:
+            return flash if message.blink else instant
+        if self._options.too_wide == "refuse":
+            hint = f"the bar has {self._options.columns} columns, a Chinese character takes two: shorten the wording"
+            raise LocalCodecError(f"the text is {widest} columns wide", hint=hint)
+        return instant if self._options.scroll_mode is None else self._options.scroll_mode
+
+    def _lines(self, message: DisplayMessage) -> tuple[str, ...]:
+        """What has to fit into a line each."""
+        return (message.text,)
+
     def _native(self, message: DisplayMessage) -> Frame | None:
-        """The bar's own form; ``None`` where it can't say all of the message (colour and blinking are not in it)."""
-        if not self._options.native or message.blink or message.colour is not Colour.RED:
+        """The bar's own form; ``None`` where it can't say all of the message.
+
+        Colour and blinking are not in it: a bar shows its own calls in its own way, so that a call's blinking is left
+        to it, and another message that has to blink is an instant text.
+        """
+        if not self._options.native or message.colour is not Colour.RED:
+            return None
+        if message.blink and message.kind is not DisplayKind.CALL:
             return None
         address = self._bus_line().address
         if message.kind is DisplayKind.CALL:

@@ -1,11 +1,12 @@
 """A 平安力合 window bar's side of the bus: strict, with faults by name, and a picture of the bar."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hallctl.driver import Colour, WireSimulator
-from hallctl.driver.ledpanel import PanelLine, draw_panel
+from hallctl.driver.disturb import SLOW_S, WIRE_FAULTS, Pause, disturb
+from hallctl.driver.ledpanel import PanelLine, columns_of, draw_panel
 from hallctl.errors import RemoteCodecError
 from hallctl_drivers.pinganlihe import codec
 from hallctl_drivers.pinganlihe.codec import (
@@ -19,7 +20,7 @@ from hallctl_drivers.pinganlihe.codec import (
     TextColour,
 )
 
-SLOW_S = 30.0  # longer than any ack_timeout_s that the options allow
+PAUSE_S = 0.06  # the maker asks for 100 ms between frames
 _WORDS = {Sub.WELCOME: "欢迎光临", Sub.PAUSE: "暂停服务", Sub.SERVING: "正在办理"}
 _COLOURS = {TextColour.RED: Colour.RED, TextColour.GREEN: Colour.GREEN, TextColour.YELLOW: Colour.YELLOW}
 _FLASH_MODES = (7, 10)
@@ -43,15 +44,12 @@ class PingAnLiHeSimulator(WireSimulator):
     """One bar; it hears the whole bus and obeys its own address (default 1)."""
 
     FAULTS: ClassVar[Mapping[str, str]] = {
-        "mute": "never answers",
-        "noise": "one byte of every answer is disturbed",
-        "half_frames": "only the first half of every answer comes",
+        **WIRE_FAULTS,
         "wrong_address": "answers with the next bar's address",
-        "slow_ack": f"answers after {SLOW_S:g} s",
-        "echo": "the adapter hears its own transmission before the answer",
-        "echo_mute": "the adapter hears its own transmission, the bar never answers",
         "other_checksum": "reads 'sum modulo 100' as the sum's low byte",
     }
+
+    NATIVE: ClassVar[Command] = Command.WINDOW_BAR
 
     def __init__(self, fault: str | None = None, address: int | None = None) -> None:
         super().__init__(fault)
@@ -62,6 +60,7 @@ class PingAnLiHeSimulator(WireSimulator):
         self._checksum = Checksum.LOW_BYTE if fault == "other_checksum" else Checksum.WHOLE
         self._framing = PingAnLiHeFraming()
         self._buffer = bytearray()
+        self._pause = Pause(PAUSE_S)
 
     def connected(self) -> None:
         """A new master starts with a clean receive buffer."""
@@ -75,7 +74,7 @@ class PingAnLiHeSimulator(WireSimulator):
     def feed(self, data: bytes) -> bytes:
         """Answer every whole frame for this address; noise and other families' bytes are skipped."""
         self._buffer += data
-        answers = data if self.fault in ("echo", "echo_mute") else b""
+        answers = b""
         skipped = 0
         while self._buffer and (size := self._framing.probe(bytes(self._buffer))):
             if size < 0:
@@ -87,7 +86,7 @@ class PingAnLiHeSimulator(WireSimulator):
             answers += self._take(frame)
         if skipped:
             self.refused.append(f"{skipped} bytes are no frame")
-        return answers
+        return disturb(self.fault, answers, data)
 
     def draw(self) -> bytes:
         """The bar as PNG."""
@@ -95,6 +94,9 @@ class PingAnLiHeSimulator(WireSimulator):
         return draw_panel(lines, width_px=_WIDTH_PX, height_px=16)
 
     def _take(self, raw: bytes) -> bytes:
+        if not self._pause.kept(self.now()):
+            self.refused.append(f"a frame came within {self._pause.least_s:g} s of the one before")
+            return b""
         if self._framing.address_of(raw) != self.address:
             return b""
         try:
@@ -108,12 +110,17 @@ class PingAnLiHeSimulator(WireSimulator):
 
     def _show_text(self, text: InstantText) -> None:
         self.frames.append(text)
-        self.shown = Shown((text.text,), _COLOURS[text.colour], text.mode in _FLASH_MODES, native=False)
+        lines = self._laid_out(text.text)
+        self.shown = Shown(lines, _COLOURS[text.colour], text.mode in _FLASH_MODES, native=False)
+
+    def _laid_out(self, text: str) -> tuple[str, ...]:
+        """A bar has one line, in which a long text moves."""
+        return (text,) if text.strip() else ()
 
     def _obey(self, frame: Frame) -> bytes:
         self.frames.append(frame)
         match frame:
-            case Frame(command=Command.WINDOW_BAR):
+            case Frame(command=self.NATIVE):
                 self._show_native(frame)
             case Frame(command=Command.NUMBER | Command.NUMBER_ALTERNATE):
                 self.shown = Shown((frame.data.decode("ascii", "replace"),))
@@ -138,12 +145,39 @@ class PingAnLiHeSimulator(WireSimulator):
     def _answer(self, frame: Frame) -> bytes:
         if self.fault == "wrong_address":
             frame = Frame(frame.command, (frame.address + 1) % 256, frame.sub, frame.data)
-        raw = codec.encode(frame, self._checksum)
-        match self.fault:
-            case "mute" | "echo_mute":
-                return b""
-            case "half_frames":
-                return raw[: len(raw) // 2]
-            case "noise":
-                return raw[:3] + bytes((raw[3] ^ 0x10,)) + raw[4:]
-        return raw
+        return codec.encode(frame, self._checksum)
+
+
+class BoardSimulator(PingAnLiHeSimulator):
+    """A main board of ``lines`` lines; a text flows on where a line is full."""
+
+    NATIVE: ClassVar[Command] = Command.MAIN_BOARD
+
+    def __init__(
+        self, fault: str | None = None, address: int | None = None, *, lines: int = 4, columns: int = 32
+    ) -> None:
+        super().__init__(fault, address)
+        self.lines = lines
+        self.columns = columns
+
+    def draw(self) -> bytes:
+        """The board as PNG."""
+        lines = [PanelLine(line, self.shown.colour) for line in self.shown.lines]
+        return draw_panel(lines, width_px=self.columns * 8, height_px=self.lines * 16)
+
+    def _laid_out(self, text: str) -> tuple[str, ...]:
+        lines = [""]
+        for character in text:
+            if columns_of(lines[-1] + character) > self.columns:
+                lines.append("")
+            lines[-1] += character
+        stripped = [line.rstrip() for line in lines[: self.lines]]
+        while stripped and not stripped[-1]:
+            stripped.pop()
+        return tuple(stripped)
+
+    def _show_native(self, frame: Frame) -> None:
+        """The newest call comes on top; the earlier ones move down."""
+        before = self.shown.lines if self.shown.native and self.shown.window is not None else ()
+        super()._show_native(frame)
+        self.shown = replace(self.shown, lines=(*self.shown.lines, *before)[: self.lines])

@@ -23,6 +23,9 @@ class SmallBus(BusLine):
         self.sent: list[bytes] = []
         self.urgent: list[bool] = []
         self.unplugged = False
+        self.time = max((bar.now() for bar in bars), default=0.0)
+        for bar in bars:
+            bar.now = lambda: self.time
 
     def check(self) -> None:
         if self.unplugged:
@@ -47,6 +50,7 @@ class SmallBus(BusLine):
         self.check()
         self.sent.append(frame)
         self.urgent.append(urgent)
+        self.time += 0.1  # the gap that the owner of a real bus keeps
         answers = [(bar.feed(frame), bar.reply_delay_s) for bar in self.bars]
         return b"".join(answer for answer, delay_s in answers if delay_s <= timeout_s)
 

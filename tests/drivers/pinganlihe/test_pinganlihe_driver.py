@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 from hallctl_drivers.pinganlihe import PLUGIN, codec
+from hallctl_drivers.pinganlihe.board import PingAnLiHeBoard
 from hallctl_drivers.pinganlihe.codec import Call, Checksum, InstantText, Sub
-from hallctl_drivers.pinganlihe.config import PingAnLiHeOptions
-from hallctl_drivers.pinganlihe.sim import PingAnLiHeSimulator
+from hallctl_drivers.pinganlihe.config import BoardOptions, PingAnLiHeOptions
+from hallctl_drivers.pinganlihe.sim import BoardSimulator, PingAnLiHeSimulator
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -62,7 +63,7 @@ async def test_welcome_pause_and_serving_go_out_as_the_bars_own(
         call("VIP1"),
         call("a001"),
         call("A001", window="二楼"),  # native only with the address as window: see below
-        call("A001", blink=True),
+        call("A1", colour=Colour.GREEN, blink=True),  # a text that moves does not flash
         call("A001", colour=Colour.GREEN),
         DisplayMessage(DisplayKind.TEXT, ("请保持安静",)),
         DisplayMessage(DisplayKind.BOARD, ("A001号→3号窗口",)),
@@ -178,6 +179,8 @@ FAULTS: dict[str, type[HallctlError] | None] = {
     "wrong_address": TransportTimeout,
     "slow_ack": TransportTimeout,
     "echo": None,
+    "line_noise": None,
+    "collisions": TransportTimeout,
     "echo_mute": TransportTimeout,
     "other_checksum": TransportTimeout,
 }
@@ -307,3 +310,105 @@ async def test_the_picture_shows_the_bars_text_in_its_colour(make_bar: Any, smal
     picture = cv2.imdecode(np.frombuffer(bar.draw(), np.uint8), cv2.IMREAD_COLOR)
     assert (picture[:, :, 1] > 150).sum() > 1000
     assert not (picture[:, :, 2] > 150).any()
+
+
+async def test_a_call_that_only_stops_blinking_is_not_sent_again_and_a_recall_is(make_bar: Any, small_bus: Any) -> None:
+    bus = small_bus(3, PingAnLiHeSimulator(address=3))
+    driver = make_bar()
+    await driver.start(bus)
+    await driver.show(call("A001", blink=True))
+    before = len(bus.sent)
+    await driver.show(call("A001"))
+    assert len(bus.sent) == before
+    await driver.show(call("A001", blink=True))
+    assert len(bus.sent) == before + 1
+
+
+async def test_a_text_that_only_stops_blinking_is_sent_again_because_the_bar_flashes_it(
+    make_bar: Any, small_bus: Any
+) -> None:
+    bar = PingAnLiHeSimulator()
+    driver = make_bar(native=False)
+    await driver.start(small_bus(1, bar))
+    await driver.show(call("A1", blink=True))
+    assert bar.shown.blink
+    await driver.show(call("A1"))
+    assert not bar.shown.blink
+
+
+async def test_a_text_that_is_too_wide_moves_or_is_refused_as_the_hall_wants(make_bar: Any, small_bus: Any) -> None:
+    long = DisplayMessage(DisplayKind.TEXT, ("请保持安静谢谢配合",))
+    bar = PingAnLiHeSimulator()
+    moving = make_bar(scroll_mode=3)
+    await moving.start(small_bus(1, bar))
+    await moving.show(long)
+    assert bar.frames[-2].mode == 3
+    strict = make_bar(too_wide="refuse")
+    await strict.start(small_bus(1, bar))
+    with pytest.raises(LocalCodecError, match="18 columns wide") as caught:
+        await strict.show(long)
+    assert "16 columns" in caught.value.hint
+
+
+async def test_an_empty_message_clears_the_bar(make_bar: Any, small_bus: Any) -> None:
+    bar = PingAnLiHeSimulator()
+    driver = make_bar()
+    await driver.start(small_bus(1, bar))
+    await driver.show(DisplayMessage(DisplayKind.TEXT, ("",)))
+    assert (bar.shown.lines, bar.refused) == ((), [])
+
+
+def test_a_frame_that_comes_too_soon_is_lost_on_the_bar() -> None:
+    bar, time = PingAnLiHeSimulator(), 0.0
+    bar.now = lambda: time
+    welcome = codec.encode(codec.window_bar(1, Sub.WELCOME))
+    assert bar.feed(welcome)
+    time = 0.05
+    assert bar.feed(welcome) == b""
+    assert "within 0.06 s" in bar.refused[0]
+    time = 0.2
+    assert bar.feed(welcome)
+
+
+@pytest.fixture
+def make_board(make_bar: Any) -> Any:
+    context = make_bar()._context
+    return lambda **options: PingAnLiHeBoard(context, BoardOptions(**options))
+
+
+BOARD = DisplayMessage(DisplayKind.BOARD, ("A001号→3号窗口", "B002号→4号窗口"), ticket="A001", window="3")
+
+
+async def test_a_main_board_shows_the_last_calls_line_under_line(make_board: Any, small_bus: Any) -> None:
+    board = BoardSimulator(columns=24)
+    driver = make_board(columns=24)
+    await driver.start(small_bus(1, board))
+    await driver.show(BOARD)
+    assert (board.shown.lines, board.refused) == (BOARD.lines, [])
+    with pytest.raises(LocalCodecError, match="has 5 lines, the board has room for 4"):
+        await driver.show(DisplayMessage(DisplayKind.BOARD, ("a",) * 5))
+    assert board.shown.lines == BOARD.lines
+
+
+async def test_a_board_that_lists_calls_itself_is_told_the_newest(make_board: Any, small_bus: Any) -> None:
+    board = BoardSimulator()
+    bus = small_bus(1, board)
+    driver = make_board(native=True)
+    await driver.start(bus)
+    await driver.show(DisplayMessage(DisplayKind.BOARD, ("...",), ticket="B002", window="4"))
+    await driver.show(BOARD)
+    assert bus.sent[-1][2] == 0x2A
+    assert board.shown.lines == ("请A001号到3号窗口", "请B002号到4号窗口")
+
+
+async def test_a_text_is_read_as_a_text_by_a_board_that_lists_calls_itself(make_board: Any, small_bus: Any) -> None:
+    board = BoardSimulator()
+    driver = make_board(native=True)
+    await driver.start(small_bus(1, board))
+    await driver.show(DisplayMessage(DisplayKind.TEXT, ("今日停电",)))
+    assert board.shown.lines == ("今日停电",)
+
+
+def test_a_board_that_no_text_could_fill_is_refused() -> None:
+    with pytest.raises(ValidationError, match="more than"):
+        BoardOptions(lines=8, columns=40)
