@@ -9,18 +9,21 @@ from hallctl.driver import DriverOptions
 Mode = Literal["static", "instant", "left", "right", "up", "down"]
 
 
-class OnbonOptions(DriverOptions):
+class PanelOptions(DriverOptions):
     """Defaults fit a single-line window bar of 128 x 16 dots on a 6K card with the fonts it is sold with."""
 
     card: Literal["5k", "6k"] = Field("6k", description="generation of the card; 5K places text in steps of 8 dots")
     width_px: int = Field(128, ge=8, le=2048, description="width of the panel in dots")
     height_px: int = Field(16, ge=8, le=512, description="height of the panel in dots")
     lines: int = Field(1, ge=1, le=16, description="how many lines of text the panel has room for")
-    device_address: int = Field(
-        0xFFFE, ge=0, le=0xFFFE, description="screen number set in the card; 65534 addresses any card"
-    )
     mode: Mode = Field("instant", description="how a text that fits comes onto the panel")
     wide_mode: Mode = Field("left", description="how a text that is wider than the panel comes onto it")
+    too_wide: Literal["scroll", "refuse"] = Field(
+        "scroll", description="a text that is wider than the panel: let it move (wide_mode), or refuse it by its width"
+    )
+    blink_colour: Literal["red", "green", "yellow"] | None = Field(
+        "yellow", description="colour of a text while it should blink, which the protocol can't; none: as it is"
+    )
     speed: int = Field(2, ge=0, le=24, description="speed of moving text, 0 (fastest) to 24")
     stay_s: float = Field(4.0, ge=0, le=127, description="how long a page stands before the next, seconds")
     font_px: Literal[16, 24, 32] | None = Field(
@@ -44,3 +47,20 @@ class OnbonOptions(DriverOptions):
     def cell_px(self) -> int:
         """Height of a character in dots."""
         return self.font_px or 16
+
+
+class OnbonOptions(PanelOptions):
+    """A card on a port of its own."""
+
+    device_address: int = Field(
+        0xFFFE, ge=0, le=0xFFFE, description="screen number set in the card; 65534 addresses any card"
+    )
+
+
+class OnbonBusOptions(PanelOptions):
+    """A card on a shared line; its screen number is the terminal's address."""
+
+    ack_timeout_s: float = Field(1.0, gt=0, le=10, description="how long the card may take to answer, seconds")
+    poll_every_s: float = Field(
+        10.0, ge=0.5, le=300, description="how often the card is asked whether it lives, seconds"
+    )

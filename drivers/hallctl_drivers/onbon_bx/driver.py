@@ -5,6 +5,7 @@ one request at a time and its answers carry no number: whatever arrived before a
 """
 
 from hallctl.driver import (
+    BusLine,
     Colour,
     Connection,
     DisplayMessage,
@@ -14,19 +15,13 @@ from hallctl.driver import (
     TerminalDriver,
 )
 from hallctl.driver.ledpanel import line_width
-from hallctl.errors import Fault, LocalCodecError, Mismatch, RemoteCodecError, TerminalError, TransportTimeout
+from hallctl.errors import Fault, LocalCodecError, TerminalError
 from hallctl.model import FaultReport, Severity
 from hallctl.transport import Transport
 from hallctl_drivers.onbon_bx import codec
-from hallctl_drivers.onbon_bx.codec import Area, CardColour, Command, DisplayMode, Reply, Request
-from hallctl_drivers.onbon_bx.config import OnbonOptions
-from hallctl_drivers.onbon_bx.frame import (
-    CLIENT_ADDRESS,
-    WILDCARD_ADDRESS,
-    Packet,
-    PacketDecoder,
-    encode_packet,
-)
+from hallctl_drivers.onbon_bx.codec import Area, CardColour, DisplayMode, Reply, Request
+from hallctl_drivers.onbon_bx.config import OnbonBusOptions, OnbonOptions
+from hallctl_drivers.onbon_bx.wire import BusWire, CardWire, PortWire
 
 NAK = "display.nak"
 _BUSY = 3
@@ -39,37 +34,47 @@ _COLOURS = {Colour.RED: CardColour.RED, Colour.GREEN: CardColour.GREEN, Colour.Y
 class OnbonDisplay(TerminalDriver, NumberDisplay):
     """One panel. Messages are laid out here; the card only places and moves the text."""
 
-    def __init__(self, context: TerminalContext, options: OnbonOptions) -> None:
+    def __init__(self, context: TerminalContext, options: OnbonOptions | OnbonBusOptions) -> None:
         self.poll_every_s = options.poll_every_s
         self._context = context
         self._options = options
-        self._transport: Transport | None = None
-        self._decoder = PacketDecoder()
+        self._wire: CardWire | None = None
         self._shown: DisplayMessage | None = None
         self._not_restored: FaultReport | None = None
+        self._on = True
+        self._level = options.brightness
 
     async def start(self, connection: Connection) -> None:
-        """Switch on, set the brightness, and show again what was there before the connection was lost."""
-        if not isinstance(connection, Transport):
-            raise TerminalError("an Onbon card needs a port of its own", hint="write port: tcp://HOST:5005")
-        self._transport = connection
-        self._carried_out(await self._ask(codec.power(True)))
-        if self._options.brightness is not None:
-            self._carried_out(await self._ask(codec.set_brightness(self._options.brightness)))
+        """Switch on (or off, as it was set), set the brightness, and show again what was there before."""
+        self._wire = self._connected(connection)
+        self._carried_out(await self._ask(codec.power(self._on), urgent=False))
+        if self._level is not None:
+            self._carried_out(await self._ask(codec.set_brightness(self._level), urgent=False))
         self._not_restored = None
         if self._shown is not None:
             await self._restore(self._shown)
 
+    def _connected(self, connection: Connection) -> CardWire:
+        timeout_s = self._options.ack_timeout_s
+        match connection, self._options:
+            case Transport() as port, OnbonOptions(device_address=address):
+                return PortWire(port, address, self._context.clock, timeout_s)
+            case BusLine() as line, OnbonBusOptions():
+                return BusWire(line, timeout_s)
+        if isinstance(self._options, OnbonOptions):
+            raise TerminalError("an Onbon card needs a port of its own", hint="write port: tcp://HOST:5005")
+        raise TerminalError("an Onbon card on a shared line needs a bus and an address", hint="write bus: and address:")
+
     async def poll(self) -> Health:
         """Ping. A card that refuses even that is online with a fault; one whose firmware has no ping just lives."""
-        reply = await self._ask(codec.ping())
+        reply = await self._ask(codec.ping(), urgent=False)
         faults = () if self._not_restored is None else (self._not_restored,)
         if not reply.is_ack and reply.error != _NO_COMMAND:
             faults = (_report(reply.error),)
-        return Health(faults=faults, info={"card": self._options.card, "address": self._options.device_address})
+        return Health(faults=faults, info=self._info())
 
     async def show(self, message: DisplayMessage) -> None:
-        """Put a message on the panel; returns once the card has acknowledged it. Blinking is not in this protocol.
+        """Put a message on the panel; returns once the card has acknowledged it. Blinking is a colour here.
 
         Raises ``LocalCodecError`` for what the panel can't show, ``Fault`` with ``display.nak`` when the card refuses.
         """
@@ -81,7 +86,25 @@ class OnbonDisplay(TerminalDriver, NumberDisplay):
         self._carried_out(reply)
         self._not_restored = None
 
+    async def set_power(self, on: bool) -> bool:
+        """Now, and at every start until it is set anew; the card keeps what it shows."""
+        self._on = on
+        self._carried_out(await self._ask(codec.power(on)))
+        return True
+
+    async def set_brightness(self, percent: int) -> bool:
+        """In the card's 16 steps; now, and at every start until it is set anew."""
+        self._level = round(percent * codec.MAX_BRIGHTNESS / 100)
+        self._carried_out(await self._ask(codec.set_brightness(self._level)))
+        return True
+
+    def _info(self) -> dict[str, object]:
+        address = self._wire.address if self._wire is not None else None
+        return {"card": self._options.card, "address": address, "on": self._on, "brightness": self._level}
+
     def _request_for(self, message: DisplayMessage) -> Request:
+        if not message.text.strip():
+            return codec.clear()
         area = self._area_for(message)
         size = len(codec.encode_area(area))
         limit = _AREA_LIMIT[self._options.card]
@@ -92,16 +115,25 @@ class OnbonDisplay(TerminalDriver, NumberDisplay):
     def _area_for(self, message: DisplayMessage) -> Area:
         options = self._options
         lines = self._lines_of(message)
-        too_wide = any(line_width(line, options.cell_px) > options.width_px for line in lines)
+        widest = max(line_width(line, options.cell_px) for line in lines)
+        if widest > options.width_px and options.too_wide == "refuse":
+            hint = f"the panel has {options.width_px} dots: shorten the wording, or let it move (too_wide: scroll)"
+            raise LocalCodecError(f"the text is {widest} dots wide", hint=hint)
         return Area(
             width=options.width_px,
             height=options.height_px,
-            text=codec.compose(lines, _COLOURS[message.colour], options.font_px),
+            text=codec.compose(lines, self._colour(message), options.font_px),
             pixels=options.card == "6k",
-            mode=DisplayMode[(options.wide_mode if too_wide else options.mode).upper()],
+            mode=DisplayMode[(options.wide_mode if widest > options.width_px else options.mode).upper()],
             speed=options.speed,
             stay=round(options.stay_s * 2),
         )
+
+    def _colour(self, message: DisplayMessage) -> CardColour:
+        """Fonts of these cards don't flash: what should blink is shown in another colour for that time."""
+        if message.blink and self._options.blink_colour is not None:
+            return _COLOURS[Colour(self._options.blink_colour)]
+        return _COLOURS[message.colour]
 
     def _lines_of(self, message: DisplayMessage) -> tuple[str, ...]:
         if self._options.lines == 1:
@@ -119,64 +151,20 @@ class OnbonDisplay(TerminalDriver, NumberDisplay):
             self._not_restored = _report(reply.error)
             self._context.log.warning("display refused its last message", terminal=self._context.terminal)
 
-    async def _ask(self, request: Request) -> Reply:
+    async def _ask(self, request: Request, *, urgent: bool = True) -> Reply:
         """One exchange; a card that is busy is asked once more."""
-        reply = await self._exchange(request)
+        if self._wire is None:
+            raise TerminalError("the display has not been started")
+        reply = await self._wire.exchange(request, urgent=urgent)
         if reply.is_ack or reply.error != _BUSY:
             return reply
         await self._context.clock.sleep(_BUSY_WAIT_S)
-        return await self._exchange(request)
-
-    async def _exchange(self, request: Request) -> Reply:
-        transport = self._open_transport()
-        await transport.drain_input()
-        self._decoder.reset()
-        packet = Packet(self._options.device_address, CLIENT_ADDRESS, codec.encode_request(request))
-        await transport.write(encode_packet(packet))
-        try:
-            async with self._context.clock.timeout(self._options.ack_timeout_s):
-                return await self._answer(transport)
-        except TimeoutError as exc:
-            raise TransportTimeout(
-                f"{transport.name}: the card did not answer within {self._options.ack_timeout_s:g} s",
-                hint="check the panel's power, and that device_address is the card's screen number",
-            ) from exc
-
-    async def _answer(self, transport: Transport) -> Reply:
-        """The next ACK or NAK to us; heartbeats and other clients' answers are passed over."""
-        while True:
-            packet = self._decoder.next()
-            if packet is None:
-                self._decoder.feed(await transport.read())
-            elif packet.destination == CLIENT_ADDRESS:
-                reply = codec.decode_reply(packet.data)
-                if reply.command in (Command.ACK, Command.NAK):
-                    self._check_source(packet)
-                    return _consistent(reply)
-
-    def _check_source(self, packet: Packet) -> None:
-        address = self._options.device_address
-        if address not in (WILDCARD_ADDRESS, packet.source):
-            raise Mismatch(
-                f"the card that answers has address {packet.source}, not {address}",
-                hint="set device_address to the card's screen number, or leave it out where one card is on the port",
-            )
-
-    def _open_transport(self) -> Transport:
-        if self._transport is None:
-            raise TerminalError("the display has not been started")
-        return self._transport
+        return await self._wire.exchange(request, urgent=urgent)
 
     def _carried_out(self, reply: Reply) -> None:
         if not reply.is_ack:
             report = _report(reply.error)
             raise Fault(NAK, report.message, hint=report.hint)
-
-
-def _consistent(reply: Reply) -> Reply:
-    if reply.is_ack and reply.error:
-        raise RemoteCodecError(f"the card acknowledges with error {reply.error}")
-    return reply
 
 
 def _report(error: int) -> FaultReport:

@@ -19,6 +19,7 @@ _SYNC_COUNT = 8  # section 3: more than needed, because the first ones get lost 
 _HEADER_SIZE = 14
 _CRC_SIZE = 2
 _MAX_DATA = 4096  # a card's own buffer is 1024 (section 5.1.3)
+_LONGEST_ON_BUS = 2400  # twice a card's buffer, were every byte escaped, and the header
 _MAX_ESCAPED = 2 * (_HEADER_SIZE + _MAX_DATA + _CRC_SIZE)
 _ESCAPES = {0xA5: b"\xa6\x02", 0xA6: b"\xa6\x01", 0x5A: b"\x5b\x02", 0x5B: b"\x5b\x01"}
 _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
@@ -112,6 +113,32 @@ def parse_packet(body: bytes) -> Packet:
         device_type=header[10],
         display_mode=header[9],
     )
+
+
+class OnbonFraming:
+    """Finds the family's frames on a shared line (``hallctl.driver.Framing``)."""
+
+    def probe(self, buffer: bytes) -> int:
+        """Length of the valid frame at the start; 0: more bytes are needed; -1: no frame of this family."""
+        start = len(buffer) - len(buffer.lstrip(bytes((SYNC,))))
+        if buffer and not start:
+            return -1
+        end = buffer.find(END, start)
+        inside = buffer[start : end if end >= 0 else None]
+        if SYNC in inside or len(inside) > _LONGEST_ON_BUS:
+            return -1
+        if end < 0:
+            return 0
+        try:
+            parse_packet(unescape(inside))
+        except RemoteCodecError:
+            return -1
+        return end + 1
+
+    def address_of(self, frame: bytes) -> int | None:
+        """The card's screen number, in both directions."""
+        packet = parse_packet(unescape(frame.strip(bytes((SYNC,)))[:-1]))
+        return packet.source if packet.destination == CLIENT_ADDRESS else packet.destination
 
 
 class PacketDecoder:

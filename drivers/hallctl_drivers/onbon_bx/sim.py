@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hallctl.driver import Colour, WireSimulator
+from hallctl.driver.disturb import SLOW_S, WIRE_FAULTS, disturb
 from hallctl.driver.ledpanel import PanelLine, draw_panel
 from hallctl.errors import RemoteCodecError
 from hallctl_drivers.onbon_bx.codec import (
@@ -30,7 +31,6 @@ from hallctl_drivers.onbon_bx.frame import (
     encode_packet,
 )
 
-SLOW_S = 30.0  # longer than any ack_timeout_s that the options allow
 _AREA_BYTES = 1024
 _NO_GROUP, _NO_COMMAND, _BUSY, _MEMORY, _CRC = 1, 2, 3, 4, 5
 _GROUPS = {command >> 8 for command in Command}
@@ -57,15 +57,11 @@ class OnbonSimulator(WireSimulator):
     """One card with screen number ``address`` (default 1). It has one dynamic area, as the driver uses one."""
 
     FAULTS: ClassVar[Mapping[str, str]] = {
-        "mute": "never answers",
+        **WIRE_FAULTS,
         "nak_busy": "answers every text with NAK 3",
         "nak_busy_once": "answers the first text with NAK 3",
         "nak_crc": "answers every text with NAK 5, as if the line were disturbed",
-        "noise": "one byte of every answer is disturbed",
-        "line_noise": "stray bytes come before every answer",
-        "half_frames": "only the first half of every answer comes",
         "wrong_address": "answers with another card's screen number",
-        "slow_ack": f"answers after {SLOW_S:g} s",
         "no_ping": "its firmware has no ping",
         "wrong_family": "knows none of the commands, as a bitmap card does",
     }
@@ -108,7 +104,7 @@ class OnbonSimulator(WireSimulator):
                 answers += self._refuse(str(exc), None)
                 continue
             if packet is None:
-                return answers
+                return disturb(self.fault, answers, data)
             answers += self._take(packet)
 
     def draw(self) -> bytes:
@@ -207,17 +203,17 @@ class OnbonSimulator(WireSimulator):
         source = WILDCARD_ADDRESS if asked == WILDCARD_ADDRESS else self.address
         if self.fault == "wrong_address":
             source = self.address + 1
-        frame = encode_packet(Packet(CLIENT_ADDRESS, source, encode_reply(reply)))
-        match self.fault:
-            case "mute":
-                return b""
-            case "half_frames":
-                return frame[: len(frame) // 2]
-            case "noise":
-                return frame[:20] + bytes((frame[20] ^ 0x10,)) + frame[21:]
-            case "line_noise":
-                return b"\x00\xff\x13" + frame
-        return frame
+        return encode_packet(Packet(CLIENT_ADDRESS, source, encode_reply(reply)))
+
+
+class OnbonBusSimulator(OnbonSimulator):
+    """One card of several on a line: what is for another one, or of another family, is none of its business."""
+
+    def _take(self, packet: Packet) -> bytes:
+        return super()._take(packet) if packet.destination == self.address else b""
+
+    def _refuse(self, why: str, reply: Reply | None) -> bytes:  # noqa: ARG002  # a disturbed frame may be anybody's
+        return super()._refuse(why, None)
 
 
 def _expect(request: Request, right: bool) -> None:

@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hallctl_drivers.onbon_bx import PLUGIN, codec
+from hallctl_drivers.onbon_bx import BUS, PLUGIN, codec
 from hallctl_drivers.onbon_bx.codec import DisplayMode
-from hallctl_drivers.onbon_bx.config import OnbonOptions
+from hallctl_drivers.onbon_bx.config import OnbonBusOptions, OnbonOptions
 from hallctl_drivers.onbon_bx.driver import OnbonDisplay
-from hallctl_drivers.onbon_bx.sim import OnbonSimulator
+from hallctl_drivers.onbon_bx.frame import CLIENT_ADDRESS, OnbonFraming, Packet, encode_packet
+from hallctl_drivers.onbon_bx.sim import OnbonBusSimulator, OnbonSimulator
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hallctl.clock import ManualClock, SystemClock
-from hallctl.driver import Colour, DisplayKind, DisplayMessage, TerminalContext, on_tcp
+from hallctl.driver import Colour, DisplayKind, DisplayMessage, TerminalContext, on_pty, on_tcp
+from hallctl.driver.conformance import DirectLine
 from hallctl.errors import (
     Fault,
     HallctlError,
@@ -23,7 +28,18 @@ from hallctl.errors import (
     TransportLost,
     TransportTimeout,
 )
-from hallctl.transport import PortAddress, open_port
+from hallctl.terminal import Bus
+from hallctl.transport import PortAddress, null_modem, open_port
+
+
+class Log:
+    def debug(self, event: str, **fields: object) -> None: ...
+
+    info = warning = debug
+
+
+async def nobody(_signal: object) -> None: ...
+
 
 CALL = DisplayMessage(DisplayKind.CALL, ("请A001号到3号窗口",), ticket="A001", window="3")
 BOARD = DisplayMessage(DisplayKind.BOARD, ("A001号→3号窗口", "B002号→4号窗口"), colour=Colour.YELLOW)
@@ -189,6 +205,9 @@ FAULTS: dict[str, tuple[type[HallctlError] | None, str]] = {
     "slow_ack": (TransportTimeout, "device.mute"),
     "noise": (RemoteCodecError, "device.garbage"),
     "line_noise": (None, ""),
+    "collisions": (TransportTimeout, "device.mute"),
+    "echo": (None, ""),
+    "echo_mute": (TransportTimeout, "device.mute"),
     "wrong_address": (Mismatch, "device.mismatch"),
     "wrong_family": (Fault, "display.nak"),
     "no_ping": (None, ""),
@@ -320,3 +339,101 @@ async def test_a_mute_card_on_real_tcp_times_out(log: Any) -> None:
     ):
         with pytest.raises(TransportTimeout):
             await display.start(port)
+
+
+async def test_light_set_by_hand_is_set_now_and_after_a_power_cycle(make_display: Any, plugged: Any) -> None:
+    card = OnbonSimulator()
+    display = make_display()
+    async with plugged(card) as wire:
+        await display.start(wire)
+        assert await display.set_brightness(40)
+        assert await display.set_power(False)
+        assert (card.shown.brightness, card.shown.on) == (6, False)
+    card.power_cycle()
+    async with plugged(card) as wire:
+        await display.start(wire)
+        assert (card.shown.brightness, card.shown.on) == (6, False)
+        assert (await display.poll()).info["brightness"] == 6
+
+
+async def test_an_empty_message_clears_the_panel(make_display: Any, plugged: Any) -> None:
+    card = OnbonSimulator()
+    display = make_display()
+    async with plugged(card) as wire:
+        await display.start(wire)
+        await display.show(CALL)
+        await display.show(DisplayMessage(DisplayKind.TEXT, ("",)))
+        assert (card.shown.lines, card.refused) == ((), [])
+
+
+async def test_a_text_that_is_too_wide_is_refused_where_the_hall_wants_that(make_display: Any, plugged: Any) -> None:
+    display = make_display(too_wide="refuse")
+    async with plugged(OnbonSimulator()) as wire:
+        await display.start(wire)
+        with pytest.raises(LocalCodecError, match="136 dots wide") as caught:
+            await display.show(CALL)
+        assert "128 dots" in caught.value.hint
+
+
+async def test_what_should_blink_is_shown_in_another_colour_for_that_time(make_display: Any, plugged: Any) -> None:
+    card = OnbonSimulator()
+    display, plain = make_display(), make_display(blink_colour=None)
+    async with plugged(card) as wire:
+        await display.start(wire)
+        await display.show(replace(CALL, blink=True))
+        assert card.shown.colour is Colour.YELLOW
+        await display.show(CALL)
+        assert card.shown.colour is Colour.RED
+        await plain.start(wire)
+        await plain.show(replace(CALL, blink=True))
+        assert card.shown.colour is Colour.RED
+
+
+async def test_two_cards_share_a_line_and_each_shows_its_own(tmp_path: Any) -> None:
+    cards = {number: OnbonBusSimulator(address=number) for number in (1, 2, 165)}  # 165 is the sync byte: escaped
+    clock, link = SystemClock(), str(tmp_path / "line")
+    async with on_pty(list(cards.values()), link):
+        bus = Bus("line", PortAddress.parse(f"serial://{link}?baud=57600"), clock, Log())
+        running = asyncio.create_task(bus.run())
+        await bus.tried.wait()
+        for number, card in cards.items():
+            display = OnbonDisplay(TerminalContext(f"d{number}", clock, Log(), nobody), OnbonBusOptions())
+            await display.start(bus.attach(number, BUS.framing, BUS.bus_gap_s))
+            await display.show(DisplayMessage(DisplayKind.TEXT, (f"窗口{number}",)))
+            assert card.shown.lines == (f"窗口{number}",)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [card.shown.lines for card in cards.values()] == [("窗口1",), ("窗口2",), ("窗口165",)]
+    assert not any(card.refused for card in cards.values())
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"slow_ack"}))
+async def test_a_fault_of_a_card_on_a_line_is_an_error_of_the_house(fault: str) -> None:
+    card = OnbonBusSimulator(fault, 1)
+    display = OnbonDisplay(TerminalContext("d1", SystemClock(), Log(), nobody), OnbonBusOptions())
+    assert BUS.framing is not None
+    line = DirectLine(card, BUS.framing)
+    try:
+        await display.start(line)
+        await display.show(CALL)
+    except HallctlError as exc:
+        assert FAULTS[fault][0] is not None, exc
+    else:
+        assert FAULTS[fault][0] is None
+
+
+async def test_a_card_on_a_line_wants_a_line(make_display: Any) -> None:
+    display = OnbonDisplay(TerminalContext("d1", SystemClock(), Log(), nobody), OnbonBusOptions())
+    with pytest.raises(HallctlError, match="bus and an address"):
+        await display.start(null_modem()[0])
+
+
+@given(st.binary(max_size=80), st.integers(1, 0xFFFD), st.binary(max_size=6))
+def test_a_packet_is_found_on_a_line_whatever_follows_it(data: bytes, address: int, rest: bytes) -> None:
+    framing = OnbonFraming()
+    raw = encode_packet(Packet(address, CLIENT_ADDRESS, data))
+    assert framing.probe(raw + rest) == len(raw)
+    assert framing.address_of(raw) == address
+    assert all(framing.probe(raw[:cut]) == 0 for cut in range(len(raw)))
+    back = encode_packet(Packet(CLIENT_ADDRESS, address, data))
+    assert framing.address_of(back) == address
