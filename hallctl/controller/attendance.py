@@ -6,7 +6,7 @@ thrown away when the person is back within the grace.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -104,12 +104,14 @@ class Attendance:
         self._runners[camera] = runner
         return runner
 
-    async def run(self, terminals: Mapping[str, TerminalSupervisor]) -> None:
-        """Restore the posts, then tick until cancelled."""
+    async def run(self, terminals: Mapping[str, TerminalSupervisor], windows: Sequence[Window] = ()) -> None:
+        """Restore the posts, paused as their ``windows`` are, then tick until cancelled."""
         for post in self._posts.values():
             saved = await self._outbox.load_state(f"post:{post.window}")
             if saved is not None:
                 post.machine = PostMachine.from_dict(self._document.attendance, saved, post.min_score)
+        for window in windows:  # a pause of yesterday is over, and no post may stay paused by it
+            await self.window_changed(window)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick_for_ever(terminals))
             for post in self._posts.values():

@@ -110,7 +110,7 @@ class Controller:
             work += [group.create_task(terminal.run()) for terminal in self._terminals.values()]
             tasks = (watch.run(), self._tick(), self._run_later(), self._memory.run(), self._dimmer.run())
             work += [group.create_task(task) for task in (*tasks, self._refresh())]
-            work.append(group.create_task(attendance.run(self._terminals)))
+            work.append(group.create_task(attendance.run(self._terminals, self._hall.windows)))
             passes = [terminal.first_pass for terminal in self._terminals.values()]
             announce = group.create_task(self._say_ready(passes, ready))
             await stop.wait()

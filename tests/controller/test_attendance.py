@@ -87,7 +87,7 @@ class Bench:
         context = TerminalContext("camera-1", self.clock, structlog.get_logger(), self.commit)
         self.attendance.add_camera("camera-1", context, FakeCamera())
         self.attendance._runners["camera-1"] = self.runner
-        self.task = asyncio.create_task(self.attendance.run({"camera-1": self.terminal}))
+        self.task = asyncio.create_task(self.attendance.run({"camera-1": self.terminal}, self.hall.windows))
         await self.settle()
 
     async def stop(self):
@@ -207,6 +207,23 @@ async def test_an_absence_survives_a_restart_without_a_second_alert(bench):
     assert [kind for kind, _ in await bench.log()].count("post.empty") == 1
     await bench.see(0.9, 5)
     assert bench.alerts.open == ()
+
+
+async def test_a_post_is_paused_after_a_restart_only_where_its_window_is(bench):
+    await bench.see(0.9, 3)
+    bench.hall.set_state("w1", WindowState.PAUSED, bench.clock.now())
+    await bench.attendance.window_changed(bench.hall.window("w1"))
+    await bench.settle()
+    await bench.stop()
+    await bench.start()
+    await bench.see(0.0, 30)
+    assert bench.alerts.open == ()
+    await bench.stop()
+    bench.hall = Hall(bench.document)  # the next day: nothing is paused any more
+    await bench.start()
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 30)
+    assert [alert.kind for alert in bench.alerts.open] == [AlertKind.POST_EMPTY]
 
 
 async def test_the_cameras_own_score_decides_what_a_person_is_also_after_a_restart(bench):
