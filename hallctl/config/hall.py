@@ -13,7 +13,10 @@ class Bus(Section):
     """A port that several terminals share."""
 
     id: Identifier = Field(description="name of the bus")
-    port: str = Field(description="serial:///dev/serial/by-id/...?baud=9600 or tcp://HOST:PORT of a serial server")
+    port: str = Field(
+        description="serial:///dev/serial/by-id/...?baud=9600; of a serial server rfc2217://HOST:PORT?baud=9600, or "
+        "its raw port tcp://HOST:PORT?baud=9600"
+    )
 
 
 class Terminal(Section):

@@ -20,6 +20,7 @@ from hallctl.driver.discovery import driver_names, load_driver
 from hallctl.driver.plugin import Attachment, DriverPlugin
 from hallctl.errors import ConfigError, DriverLoadError
 from hallctl.transport import PortAddress
+from hallctl.transport.rfc2217 import remote_settings
 from hallctl.transport.serial_settings import SerialSettings
 from hallctl.transport.usb_names import UsbName
 
@@ -105,13 +106,7 @@ def _terminal_port_mistakes(hall: LoadedHall, owners: dict[str, Loc]) -> Iterato
 def _port_mistakes(hall: LoadedHall, port: str, loc: Loc, owners: dict[str, Loc]) -> Iterator[Problem]:
     try:
         address = PortAddress.parse(port)
-        if address.scheme == "serial":
-            SerialSettings.from_address(address)
-        elif address.scheme in ("usb", "usblp"):
-            UsbName.from_address(address)
-        elif address.options:
-            name = address.options[0][0]
-            raise ConfigError(f"{address}: a {address.scheme} port has no option {name!r}", hint="remove the '?...'")
+        _check_options(address, shared=loc[0] == "buses")
     except ConfigError as exc:
         yield hall.problem(exc.message, loc, code="port", hint=exc.hint)
         return
@@ -121,6 +116,22 @@ def _port_mistakes(hall: LoadedHall, port: str, loc: Loc, owners: dict[str, Loc]
         where = f"line {line}" if line else "/".join(map(str, owner[:2]))
         hint = "a port has one owner; terminals that share a line need a bus"
         yield hall.problem(f"{address} is taken already, see {where}", loc, code="duplicate", hint=hint)
+
+
+def _check_options(address: PortAddress, *, shared: bool) -> None:
+    """Raises ``ConfigError``. The raw port of a serial server has line options where a bus has to know its timing."""
+    match address.scheme:
+        case "serial":
+            SerialSettings.from_address(address)
+        case "rfc2217":
+            remote_settings(address)
+        case "usb" | "usblp":
+            UsbName.from_address(address)
+        case "tcp" if shared and address.options:
+            remote_settings(address)
+        case _ if address.options:
+            name = address.options[0][0]
+            raise ConfigError(f"{address}: a {address.scheme} port has no option {name!r}", hint="remove the '?...'")
 
 
 def _terminal_mistakes(hall: LoadedHall, drivers: _Drivers, restored: dict[str, dict[str, Any]]) -> Iterator[Problem]:

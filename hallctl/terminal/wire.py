@@ -22,8 +22,8 @@ class WireOptions:
 
     @classmethod
     def of(cls, address: PortAddress) -> Self:
-        """Read them from the port's options; raises ``ConfigError``. A serial server's TCP port may have them too."""
-        if address.scheme != "serial" and not address.options:
+        """Read them from the port's options; raises ``ConfigError``. A serial server's raw port may have them too."""
+        if address.scheme == "tcp" and not address.options:
             return cls()
         settings = SerialSettings.from_address(address)
         return cls(byte_s=settings.byte_s, echo=settings.echo)

@@ -8,7 +8,8 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from hallctl.errors import ConfigError
 
-SCHEMES = ("tcp", "serial", "file", "usb", "usblp")
+SCHEMES = ("tcp", "rfc2217", "serial", "file", "usb", "usblp")
+_NETWORK = ("tcp", "rfc2217")
 _USB = ("usb", "usblp")
 _USB_HOST = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}\Z")
 _HINT = "write tcp://HOST:PORT, serial:///dev/...?baud=9600, file:///dev/usb/lp0 or usb://VENDOR:PRODUCT?serial=NUMBER"
@@ -19,7 +20,8 @@ class PortAddress:
     """Where a terminal or bus is plugged in, parsed from the URL that stands in hall.yaml.
 
     ``tcp://192.168.1.21:9100``, ``serial:///dev/serial/by-id/usb-...?baud=9600&parity=none``, ``file:///dev/usb/lp0``,
-    ``usb://04b8:0e15?serial=X1`` (through libusb), ``usblp://04b8:0e15?socket=1-1.4`` (through the kernel's driver).
+    ``rfc2217://192.168.1.9:4001?baud=9600`` (a serial server), ``usb://04b8:0e15?serial=X1`` (through libusb),
+    ``usblp://04b8:0e15?socket=1-1.4`` (through the kernel's driver).
     ``host`` of a USB port is ``vendor:product`` in small hexadecimal digits. ``options`` are the query's pairs, not
     yet interpreted.
     """
@@ -43,18 +45,18 @@ class PortAddress:
             raise ConfigError(f"{text!r} is not a port: {exc}", hint=_HINT) from exc
         if parts.scheme not in SCHEMES:
             raise ConfigError(f"{text!r} is not a port: unknown scheme {parts.scheme!r}", hint=_HINT)
-        if parts.scheme == "tcp":
+        if parts.scheme in _NETWORK:
             if not (parts.hostname and number):
                 raise ConfigError(f"{text!r} is not a port: host or port number is missing", hint=_HINT)
-            return cls("tcp", host=parts.hostname, port=number, options=options)
+            return cls(parts.scheme, host=parts.hostname, port=number, options=options)
         if not parts.path.startswith("/"):
             raise ConfigError(f"{text!r} is not a port: the device's absolute path is missing", hint=_HINT)
         return cls(parts.scheme, host=parts.hostname or "", path=parts.path, options=options)
 
     def __str__(self) -> str:
         match self.scheme:
-            case "tcp":
-                return f"tcp://{self.host}:{self.port}"
+            case "tcp" | "rfc2217":
+                return f"{self.scheme}://{self.host}:{self.port}"
             case "usb" | "usblp":  # two printers of one kind differ in their options only
                 return f"{self.scheme}://{self.host}" + (f"?{urlencode(self.options)}" if self.options else "")
         return f"{self.scheme}://{self.path}"

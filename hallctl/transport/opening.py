@@ -13,6 +13,10 @@ async def open_port(address: PortAddress, clock: Clock) -> Transport:
     match address.scheme:
         case "tcp":
             return await open_tcp(address, clock)
+        case "rfc2217":
+            from hallctl.transport.rfc2217 import open_rfc2217  # noqa: PLC0415
+
+            return await open_rfc2217(address, clock)
         case "serial":
             from hallctl.transport.serial import open_serial  # noqa: PLC0415
 

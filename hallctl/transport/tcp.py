@@ -77,23 +77,28 @@ async def open_tcp(address: PortAddress, clock: Clock) -> TcpTransport:
     try:
         async with clock.timeout(CONNECT_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(address.host, address.port)
-    except TimeoutError as exc:
-        raise TransportUnavailable(
+    except OSError as exc:
+        raise unreachable(address, exc) from exc
+    keep_alive(writer.get_extra_info("socket"))
+    return TcpTransport(str(address), reader, writer)
+
+
+def unreachable(address: PortAddress, exc: OSError) -> TransportUnavailable:
+    """Why nobody could be connected to, with a stable code and a hint."""
+    if isinstance(exc, TimeoutError):
+        return TransportUnavailable(
             f"{address}: no answer within {CONNECT_TIMEOUT_S:g} s",
             code="port.unreachable",
             hint="check the network cable, the device's power and its address",
-        ) from exc
-    except socket.gaierror as exc:
-        raise TransportUnavailable(
+        )
+    if isinstance(exc, socket.gaierror):
+        return TransportUnavailable(
             f"{address}: the name {address.host!r} can't be resolved",
             code="port.unresolved",
             hint="check the name server, or write the device's IP address",
-        ) from exc
-    except OSError as exc:
-        code, hint = _ADVICE.get(exc.errno or 0, ("port.unavailable", ""))
-        raise TransportUnavailable(f"{address}: {_plain(exc)}", code=code, hint=hint) from exc
-    _keep_alive(writer.get_extra_info("socket"))
-    return TcpTransport(str(address), reader, writer)
+        )
+    code, hint = _ADVICE.get(exc.errno or 0, ("port.unavailable", ""))
+    return TransportUnavailable(f"{address}: {_plain(exc)}", code=code, hint=hint)
 
 
 def _plain(exc: OSError) -> str:
@@ -101,7 +106,8 @@ def _plain(exc: OSError) -> str:
     return os.strerror(exc.errno) if exc.errno else str(exc)
 
 
-def _keep_alive(sock: socket.socket) -> None:
+def keep_alive(sock: socket.socket) -> None:
+    """A peer that vanished is noticed while idle; small frames are not held back."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
