@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from hallctl.errors import ConfigError
 
-SCHEMES = ("tcp", "rfc2217", "serial", "file", "usb", "usblp")
+SCHEMES = ("tcp", "rfc2217", "serial", "file", "input", "usb", "usblp")
 _NETWORK = ("tcp", "rfc2217")
 _USB = ("usb", "usblp")
 _USB_HOST = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}\Z")
@@ -21,7 +21,7 @@ class PortAddress:
 
     ``tcp://192.168.1.21:9100``, ``serial:///dev/serial/by-id/usb-...?baud=9600&parity=none``, ``file:///dev/usb/lp0``,
     ``rfc2217://192.168.1.9:4001?baud=9600`` (a serial server), ``usb://04b8:0e15?serial=X1`` (through libusb),
-    ``usblp://04b8:0e15?socket=1-1.4`` (through the kernel's driver).
+    ``usblp://04b8:0e15?socket=1-1.4`` (through the kernel's driver), ``input:///dev/input/by-id/...`` (a keyboard).
     ``host`` of a USB port is ``vendor:product`` in small hexadecimal digits. ``options`` are the query's pairs, not
     yet interpreted.
     """

@@ -14,13 +14,17 @@ _ABSENT_FILE = (
 )
 _PERMISSION_SERIAL = ("port.permission", "add the daemon's user to the group dialout, or install the udev rules")
 _PERMISSION_FILE = ("port.permission", "add the daemon's user to the group lp, or install the udev rules")
+_ABSENT_INPUT = ("port.absent", "is the keyboard plugged in? `ls -l /dev/input/by-id` lists those that are there")
+_PERMISSION_INPUT = ("port.permission", "add the daemon's user to the group input, or install the udev rules")
 _NOT_A_PORT = ("port.unsupported", "that is no serial port: for a device file or a plain file write file:///...")
+_TAKES_NOTHING = "that is no device that bytes can be written to"
+_NO_DEVICE = {"input": "that is no keyboard: write a name of /dev/input/by-id that ends in -event-kbd"}
 _NO_READER = ("port.unconnected", "nobody reads the other end of this pipe")
 
 
 def unavailable(address: PortAddress, exc: OSError) -> TransportUnavailable:
     """Translate what ``open`` said into a stable code and a hint."""
-    code, hint = _advice(address.scheme == "serial", exc.errno or 0)
+    code, hint = _advice(address.scheme, exc.errno or 0)
     reason = exc.strerror or str(exc)
     return TransportUnavailable(f"{address}: {reason}", code=code, hint=hint)
 
@@ -30,16 +34,17 @@ def lock(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _advice(serial: bool, number: int) -> tuple[str, str]:
+def _advice(scheme: str, number: int) -> tuple[str, str]:
+    serial = scheme == "serial"
     match number:
         case errno.ENOENT | errno.ENODEV | errno.ENOTDIR | errno.EIO:
-            return _ABSENT_SERIAL if serial else _ABSENT_FILE
+            return {"serial": _ABSENT_SERIAL, "input": _ABSENT_INPUT}.get(scheme, _ABSENT_FILE)
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return _PERMISSION_SERIAL if serial else _PERMISSION_FILE
+            return {"serial": _PERMISSION_SERIAL, "input": _PERMISSION_INPUT}.get(scheme, _PERMISSION_FILE)
         case errno.EBUSY | errno.EAGAIN:
             return BUSY
         case errno.ENXIO:
             return _ABSENT_SERIAL if serial else _NO_READER
         case errno.ENOTTY | errno.EINVAL | errno.EISDIR:
-            return _NOT_A_PORT if serial else ("port.unsupported", "that is no device that bytes can be written to")
+            return _NOT_A_PORT if serial else ("port.unsupported", _NO_DEVICE.get(scheme, _TAKES_NOTHING))
     return ("port.unavailable", "")

@@ -8,7 +8,7 @@ from hallctl.transport.base import PortAddress, Transport
 from hallctl.transport.tcp import open_tcp
 
 
-async def open_port(address: PortAddress, clock: Clock) -> Transport:
+async def open_port(address: PortAddress, clock: Clock) -> Transport:  # noqa: PLR0911  # one return a scheme
     """Open the port; raises ``TransportUnavailable`` with a stable code and a hint."""
     match address.scheme:
         case "tcp":
@@ -25,6 +25,10 @@ async def open_port(address: PortAddress, clock: Clock) -> Transport:
             from hallctl.transport.file import open_file  # noqa: PLC0415
 
             return await open_file(address, clock)
+        case "input":
+            from hallctl.transport.input import open_input  # noqa: PLC0415
+
+            return await open_input(address)
         case "usb":
             from hallctl.transport.usb import open_usb  # noqa: PLC0415
 
@@ -39,7 +43,7 @@ async def open_port(address: PortAddress, clock: Clock) -> Transport:
 def is_plugged(address: PortAddress) -> bool | None:
     """Whether the device's node is there now; ``None`` where only trying tells (TCP). Quick, and never raises."""
     match address.scheme:
-        case "serial" | "file":
+        case "serial" | "file" | "input":
             return Path(address.path).exists()
         case "usb" | "usblp":
             from hallctl.transport.usb_names import is_usb_plugged  # noqa: PLC0415
