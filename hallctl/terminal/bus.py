@@ -265,6 +265,8 @@ class Bus:
         if address is None:
             if waiting is None or not _takes(waiting, found):
                 self._counts["unknown_addresses"] += 1
+            elif isinstance(waiting.line, Line):
+                waiting.line.silence.heard()
             return
         line = self._lines.get((id(found.framing), address))
         if line is None:
