@@ -106,7 +106,7 @@ def test_any_bytes_are_read_or_refused_and_nothing_else(noise: bytes) -> None:
     ("build", "words"),
     [
         (lambda: codec.write_text(1, Text("请A001号")), "U\\+8BF7"),
-        (lambda: codec.write_text(1, Text("x" * 126)), "131 bytes"),
+        (lambda: codec.write_text(1, Text("x" * 126)), "132 bytes"),
         (lambda: codec.encode_packet(Packet(256, "A")), "address 256"),
         (lambda: codec.encode_packet(Packet(1, "A", b"\x04")), "can't carry"),
     ],
@@ -177,7 +177,7 @@ async def test_errors_of_the_line_between_texts_are_told_and_forgotten() -> None
 
 FAULTS: dict[str, type[HallctlError] | None] = {
     "mute": TransportTimeout,
-    "noise": TransportTimeout,
+    "noise": None,  # it hits one of the NULs before the answer
     "half_frames": TransportTimeout,
     "collisions": TransportTimeout,
     "echo_mute": TransportTimeout,
