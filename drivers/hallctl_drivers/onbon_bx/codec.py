@@ -12,10 +12,13 @@ from hallctl.driver.gb2312 import from_gb2312, to_gb2312
 from hallctl.errors import LocalCodecError, RemoteCodecError
 
 MAX_BRIGHTNESS = 15
+MAX_AREAS = {"5k": 8, "6k": 5}  # dynamic areas of a card, sections 2.1 and 8.2.1; numbered from 0
+MAX_DATA = {"5k": 512, "6k": 1024}  # a card's receive buffer, and the largest dynamic area: sections 5.1.3 and 8.2.1
 _REPLY_WANTED = 0x01
 _NO_REPLY = 0x02
 _PIXELS = 0x8000  # section 9.1: the top bit of X and width says pixels; without it they count bytes of 8 pixels
 _AREA_HEAD = 27
+_DELETE_ALL = 0xFF  # in place of the number of areas to delete, section 8.2.1; no list follows
 _FONTS = {16: r"\FO000\FE000", 24: r"\FO001\FE001", 32: r"\FO002\FE002"}  # section 11.1, row 1
 _NEWLINE = r"\n"  # section 11.1, row 6: two characters
 
@@ -175,8 +178,20 @@ def set_brightness(level: int) -> Request:
 
 def show_area(area: Area) -> Request:
     """Replace one dynamic area and delete none (section 8.2.1)."""
-    block = encode_area(area)
-    return Request(Command.SHOW, bytes((0, 1)) + len(block).to_bytes(2, "little") + block)
+    return show_areas((area,))
+
+
+def show_areas(areas: Sequence[Area], *, renew: bool = False) -> Request:
+    """Replace dynamic areas, all at once (section 8.2.1). ``renew``: delete every other one, and draw anew."""
+    blocks = [encode_area(area) for area in areas]
+    listed = b"".join(_word(len(block)) + block for block in blocks)
+    head = bytes((_DELETE_ALL if renew else 0, len(blocks)))
+    return Request(Command.SHOW, head + listed, process_mode=1 if renew else 0)
+
+
+def deletes_all(body: bytes) -> bool:
+    """The card's side of ``renew``."""
+    return body[:1] == bytes((_DELETE_ALL,))
 
 
 def compose(lines: Sequence[str], colour: CardColour, font_px: int | None = None) -> str:
@@ -211,8 +226,8 @@ def encode_area(area: Area) -> bytes:
 
 
 def decode_areas(body: bytes) -> tuple[Area, ...]:
-    """The card's side of ``show_area``; areas to delete are not supported. Raises ``RemoteCodecError``."""
-    if len(body) < 2 or body[0]:
+    """The card's side of ``show_areas``; a list of areas to delete is not supported. Raises ``RemoteCodecError``."""
+    if len(body) < 2 or body[0] not in (0, _DELETE_ALL):
         raise RemoteCodecError(f"not a list of areas: {body[:4].hex(' ')}")
     areas = []
     rest = body[2:]

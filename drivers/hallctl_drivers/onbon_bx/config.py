@@ -5,8 +5,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from hallctl.driver import DriverOptions
+from hallctl_drivers.onbon_bx.codec import MAX_AREAS
 
 Mode = Literal["static", "instant", "left", "right", "up", "down"]
+_AREAS_EVERYWHERE = 5  # the maker's list of models gives 5 to every card, its protocol document 8 to 5K
 
 
 class PanelOptions(DriverOptions):
@@ -16,6 +18,10 @@ class PanelOptions(DriverOptions):
     width_px: int = Field(128, ge=8, le=2048, description="width of the panel in dots")
     height_px: int = Field(16, ge=8, le=512, description="height of the panel in dots")
     lines: int = Field(1, ge=1, le=16, description="how many lines of text the panel has room for")
+    per_line: bool | None = Field(
+        None,
+        description="an area of the card for each line, so that a long one moves alone; none: for 2 to 5 lines",
+    )
     mode: Mode = Field("instant", description="how a text that fits comes onto the panel")
     wide_mode: Mode = Field("left", description="how a text that is wider than the panel comes onto it")
     too_wide: Literal["scroll", "refuse"] = Field(
@@ -41,7 +47,14 @@ class PanelOptions(DriverOptions):
             raise ValueError(f"width_px {self.width_px} is not a multiple of 8, as 5K cards need it")
         if self.lines * self.cell_px > self.height_px and self.lines > 1:
             raise ValueError(f"{self.lines} lines of {self.cell_px} dots don't fit into height_px {self.height_px}")
+        if self.per_line and self.lines > MAX_AREAS[self.card]:
+            raise ValueError(f"{self.lines} lines need an area each, a {self.card} card has {MAX_AREAS[self.card]}")
         return self
+
+    @property
+    def has_area_per_line(self) -> bool:
+        """Whether each line is an area of its own."""
+        return 1 < self.lines <= _AREAS_EVERYWHERE if self.per_line is None else self.per_line
 
     @property
     def cell_px(self) -> int:

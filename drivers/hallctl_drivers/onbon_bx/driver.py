@@ -19,7 +19,7 @@ from hallctl.errors import Fault, LocalCodecError, TerminalError
 from hallctl.model import FaultReport, Severity
 from hallctl.transport import Transport
 from hallctl_drivers.onbon_bx import codec
-from hallctl_drivers.onbon_bx.codec import Area, CardColour, DisplayMode, Reply, Request
+from hallctl_drivers.onbon_bx.codec import Area, CardColour, Command, DisplayMode, Reply, Request
 from hallctl_drivers.onbon_bx.config import OnbonBusOptions, OnbonOptions
 from hallctl_drivers.onbon_bx.wire import BusWire, CardWire, PortWire
 
@@ -27,7 +27,6 @@ NAK = "display.nak"
 _BUSY = 3
 _NO_COMMAND = 2
 _BUSY_WAIT_S = 0.3  # then the one retry; section 2.1: a card takes an update a second at most
-_AREA_LIMIT = {"5k": 512, "6k": 1024}  # bytes of one dynamic area, section 8.2.1
 _COLOURS = {Colour.RED: CardColour.RED, Colour.GREEN: CardColour.GREEN, Colour.YELLOW: CardColour.YELLOW}
 
 
@@ -43,6 +42,7 @@ class OnbonDisplay(TerminalDriver, NumberDisplay):
         self._not_restored: FaultReport | None = None
         self._on = True
         self._level = options.brightness
+        self._renew = options.has_area_per_line  # areas of an earlier layout must not lie under the lines'
 
     async def start(self, connection: Connection) -> None:
         """Switch on (or off, as it was set), set the brightness, and show again what was there before."""
@@ -84,18 +84,25 @@ class OnbonDisplay(TerminalDriver, NumberDisplay):
         if not reply.is_ack:
             self._shown = before
         self._carried_out(reply)
+        self._drawn(request)
         self._not_restored = None
 
     async def set_power(self, on: bool) -> bool:
-        """Now, and at every start until it is set anew; the card keeps what it shows."""
-        self._on = on
-        self._carried_out(await self._ask(codec.power(on)))
+        """Now, and at every start until it is set anew; the card keeps what it shows. Raises ``Fault``."""
+        before, self._on = self._on, on
+        reply = await self._ask(codec.power(on))
+        if not reply.is_ack:
+            self._on = before  # else each start would ask for it again, and fail
+        self._carried_out(reply)
         return True
 
     async def set_brightness(self, percent: int) -> bool:
-        """In the card's 16 steps; now, and at every start until it is set anew."""
-        self._level = round(percent * codec.MAX_BRIGHTNESS / 100)
-        self._carried_out(await self._ask(codec.set_brightness(self._level)))
+        """In the card's 16 steps; now, and at every start until it is set anew. Raises ``Fault``."""
+        before, self._level = self._level, round(percent * codec.MAX_BRIGHTNESS / 100)
+        reply = await self._ask(codec.set_brightness(self._level))
+        if not reply.is_ack:
+            self._level = before
+        self._carried_out(reply)
         return True
 
     def _info(self) -> dict[str, object]:
@@ -105,35 +112,59 @@ class OnbonDisplay(TerminalDriver, NumberDisplay):
     def _request_for(self, message: DisplayMessage) -> Request:
         if not message.text.strip():
             return codec.clear()
-        area = self._area_for(message)
-        size = len(codec.encode_area(area))
-        limit = _AREA_LIMIT[self._options.card]
+        request = codec.show_areas(self._areas_for(message), renew=self._renew)
+        size = len(codec.encode_request(request))
+        limit = codec.MAX_DATA[self._options.card]
         if size > limit:
             raise LocalCodecError(f"the text needs {size} bytes, a {self._options.card} card has {limit}: shorten it")
-        return codec.show_area(area)
+        return request
 
-    def _area_for(self, message: DisplayMessage) -> Area:
-        options = self._options
+    def _areas_for(self, message: DisplayMessage) -> tuple[Area, ...]:
+        """One area for all, or one a line; a line that is not used is blank, whatever stood there before."""
+        options, colour = self._options, self._colour(message)
         lines = self._lines_of(message)
-        widest = max(line_width(line, options.cell_px) for line in lines)
-        if widest > options.width_px and options.too_wide == "refuse":
-            hint = f"the panel has {options.width_px} dots: shorten the wording, or let it move (too_wide: scroll)"
-            raise LocalCodecError(f"the text is {widest} dots wide", hint=hint)
+        if not options.has_area_per_line:
+            return (self._area(lines, colour, options.height_px),)
+        height = options.height_px // options.lines
+        rows = (*lines, *[""] * (options.lines - len(lines)))
+        return tuple(self._area((line or " ",), colour, height, number) for number, line in enumerate(rows))
+
+    def _area(self, lines: tuple[str, ...], colour: CardColour, height: int, number: int = 0) -> Area:
+        options = self._options
+        moves = self._is_too_wide(lines)
         return Area(
             width=options.width_px,
-            height=options.height_px,
-            text=codec.compose(lines, self._colour(message), options.font_px),
+            height=height,
+            text=codec.compose(lines, colour, options.font_px),
+            y=number * height,
+            number=number,
             pixels=options.card == "6k",
-            mode=DisplayMode[(options.wide_mode if widest > options.width_px else options.mode).upper()],
+            single_line=moves and len(lines) == 1,
+            mode=DisplayMode[(options.wide_mode if moves else options.mode).upper()],
             speed=options.speed,
             stay=round(options.stay_s * 2),
         )
 
+    def _is_too_wide(self, lines: tuple[str, ...]) -> bool:
+        """Raises ``LocalCodecError`` where that is refused."""
+        widest, limit = max(line_width(line, self._options.cell_px) for line in lines), self._options.width_px
+        if widest > limit and self._options.too_wide == "refuse":
+            hint = f"the panel has {limit} dots: shorten the wording, or let it move (too_wide: scroll)"
+            raise LocalCodecError(f"the text is {widest} dots wide, the panel has {limit}", hint=hint)
+        return widest > limit
+
+    def _drawn(self, request: Request) -> None:
+        if request.command == Command.SHOW:
+            self._renew = False
+
     def _colour(self, message: DisplayMessage) -> CardColour:
         """Fonts of these cards don't flash: what should blink is shown in another colour for that time."""
-        if message.blink and self._options.blink_colour is not None:
-            return _COLOURS[Colour(self._options.blink_colour)]
-        return _COLOURS[message.colour]
+        if not message.blink or self._options.blink_colour is None:
+            return _COLOURS[message.colour]
+        other = Colour(self._options.blink_colour)
+        if other is message.colour:
+            other = Colour.RED if other is Colour.YELLOW else Colour.YELLOW
+        return _COLOURS[other]
 
     def _lines_of(self, message: DisplayMessage) -> tuple[str, ...]:
         if self._options.lines == 1:
@@ -146,10 +177,13 @@ class OnbonDisplay(TerminalDriver, NumberDisplay):
         return message.lines
 
     async def _restore(self, message: DisplayMessage) -> None:
-        reply = await self._ask(self._request_for(message))
+        request = self._request_for(message)
+        reply = await self._ask(request)
         if not reply.is_ack:
             self._not_restored = _report(reply.error)
             self._context.log.warning("display refused its last message", terminal=self._context.terminal)
+            return
+        self._drawn(request)
 
     async def _ask(self, request: Request, *, urgent: bool = True) -> Reply:
         """One exchange; a card that is busy is asked once more."""

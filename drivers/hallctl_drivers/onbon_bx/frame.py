@@ -3,6 +3,7 @@
 Section numbers are those of the vendor's "BX-5K/6K communication protocol, user version" 1.4.
 """
 
+import re
 from dataclasses import dataclass
 
 from hallctl.errors import LocalCodecError, RemoteCodecError
@@ -21,9 +22,10 @@ _CRC_SIZE = 2
 _MAX_DATA = 4096  # a card's own buffer is 1024 (section 5.1.3)
 _LONGEST_ON_BUS = 2400  # twice a card's buffer, were every byte escaped, and the header
 _MAX_ESCAPED = 2 * (_HEADER_SIZE + _MAX_DATA + _CRC_SIZE)
-_ESCAPES = {0xA5: b"\xa6\x02", 0xA6: b"\xa6\x01", 0x5A: b"\x5b\x02", 0x5B: b"\x5b\x01"}
+_ESCAPES = {b"\xa5": b"\xa6\x02", b"\xa6": b"\xa6\x01", b"\x5a": b"\x5b\x02", b"\x5b": b"\x5b\x01"}
 _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
-_ESCAPE_MARKS = (0xA6, 0x5B)
+_SPECIAL = re.compile(rb"[\xa5\xa6\x5a\x5b]")
+_ESCAPED = re.compile(rb"[\xa6\x5b].?", re.DOTALL)
 
 
 class CrcError(RemoteCodecError):
@@ -41,13 +43,20 @@ class Packet:
     display_mode: int = 0
 
 
+def _crc_of(byte: int) -> int:
+    for _ in range(8):
+        byte = (byte >> 1) ^ (0xA001 if byte & 1 else 0)
+    return byte
+
+
+_CRC_TABLE = tuple(_crc_of(byte) for byte in range(256))
+
+
 def crc16(data: bytes) -> int:
     """CRC-16 with the reflected polynomial A001 and initial value 0 (appendix)."""
     crc = 0
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0xA001 if crc & 1 else 0)
+        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
     return crc
 
 
@@ -72,24 +81,19 @@ def encode_packet(packet: Packet) -> bytes:
 
 def escape(plain: bytes) -> bytes:
     """Keep sync and end out of a frame's inside (section 3.3)."""
-    return b"".join(_ESCAPES.get(byte, bytes([byte])) for byte in plain)
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], plain)
 
 
 def unescape(escaped: bytes) -> bytes:
     """Undo ``escape``; raises ``RemoteCodecError`` for an escape that does not exist or is cut off."""
-    plain = bytearray()
-    position = 0
-    while position < len(escaped):
-        if escaped[position] not in _ESCAPE_MARKS:
-            plain.append(escaped[position])
-            position += 1
-            continue
-        pair = escaped[position : position + 2]
-        if pair not in _UNESCAPES:
-            raise RemoteCodecError(f"no such escape: {pair.hex(' ')}")
-        plain.append(_UNESCAPES[pair])
-        position += 2
-    return bytes(plain)
+    return _ESCAPED.sub(_unescaped, escaped)
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    plain = _UNESCAPES.get(found[0])
+    if plain is None:
+        raise RemoteCodecError(f"no such escape: {found[0].hex(' ')}")
+    return plain
 
 
 def parse_packet(body: bytes) -> Packet:

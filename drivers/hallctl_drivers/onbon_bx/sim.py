@@ -10,7 +10,9 @@ from hallctl.driver.disturb import SLOW_S, WIRE_FAULTS, disturb
 from hallctl.driver.ledpanel import PanelLine, draw_panel
 from hallctl.errors import RemoteCodecError
 from hallctl_drivers.onbon_bx.codec import (
+    MAX_AREAS,
     MAX_BRIGHTNESS,
+    MAX_DATA,
     Area,
     Command,
     DisplayMode,
@@ -18,7 +20,9 @@ from hallctl_drivers.onbon_bx.codec import (
     Request,
     decode_areas,
     decode_request,
+    deletes_all,
     encode_reply,
+    encode_request,
 )
 from hallctl_drivers.onbon_bx.frame import (
     ANY_DEVICE,
@@ -31,7 +35,6 @@ from hallctl_drivers.onbon_bx.frame import (
     encode_packet,
 )
 
-_AREA_BYTES = 1024
 _NO_GROUP, _NO_COMMAND, _BUSY, _MEMORY, _CRC = 1, 2, 3, 4, 5
 _GROUPS = {command >> 8 for command in Command}
 _DEVICE_TYPES = {ANY_DEVICE, 0x51, 0x53, 0x54, 0x58, *range(0x61, 0x6A)}  # section 4
@@ -41,9 +44,10 @@ _COLOURS = {"1": Colour.RED, "2": Colour.GREEN, "3": Colour.YELLOW}
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What stands on the panel: ``lines`` without the card's codes."""
+    """What stands on the panel: ``lines`` without the card's codes; ``colour`` and ``mode`` are the first area's."""
 
     lines: tuple[str, ...] = ()
+    areas: tuple[Area, ...] = ()
     colour: Colour = Colour.RED
     on: bool = True
     brightness: int = MAX_BRIGHTNESS
@@ -54,7 +58,7 @@ class Shown:
 
 
 class OnbonSimulator(WireSimulator):
-    """One card with screen number ``address`` (default 1). It has one dynamic area, as the driver uses one."""
+    """One card with screen number ``address`` (default 1) and as many dynamic areas as its generation has."""
 
     FAULTS: ClassVar[Mapping[str, str]] = {
         **WIRE_FAULTS,
@@ -111,7 +115,7 @@ class OnbonSimulator(WireSimulator):
         """The panel as PNG."""
         shown = self.shown
         return draw_panel(
-            [PanelLine(line, shown.colour) for line in shown.lines],
+            list(_rows(shown.areas)),
             width_px=shown.width_px,
             height_px=shown.height_px,
             cell_px=shown.cell_px,
@@ -160,14 +164,16 @@ class OnbonSimulator(WireSimulator):
 
     def _clear(self, request: Request) -> int:
         _expect(request, not request.body)
-        self.shown = replace(self.shown, lines=())
+        self.shown = replace(self.shown, lines=(), areas=())
         return 0
 
     def _show(self, request: Request) -> int:
         areas = decode_areas(request.body)
-        _expect(request, len(areas) == 1 and areas[0].number == 0)
-        if len(areas[0].text.encode("gb18030")) > _AREA_BYTES:
+        _expect(request, bool(areas))
+        card = "6k" if areas[0].pixels else "5k"
+        if len(encode_request(request)) > MAX_DATA[card]:
             return self._count(_MEMORY, request)
+        _expect(request, all(area.number < MAX_AREAS[card] for area in areas))
         match self.fault:
             case "nak_busy":
                 return self._count(_BUSY, request)
@@ -176,19 +182,27 @@ class OnbonSimulator(WireSimulator):
                 return self._count(_BUSY, request)
             case "nak_crc":
                 return self._count(_CRC, request)
-        self._put(areas[0])
+        kept = () if deletes_all(request.body) else self.shown.areas
+        standing = {area.number: area for area in (*kept, *areas)}
+        self._put(tuple(standing[number] for number in sorted(standing)))
         return 0
 
-    def _put(self, area: Area) -> None:
-        lines, colour = _read_codes(area.text)
+    def _put(self, areas: tuple[Area, ...]) -> None:
+        rows = _rows(areas)
+        if any(_overlap(one, other) for at, one in enumerate(areas) for other in areas[:at]):
+            raise RemoteCodecError("dynamic areas lie over one another")
+        lines = [row.text.rstrip(" ") for row in rows]
+        while lines and not lines[-1]:
+            lines.pop()
         self.shown = replace(
             self.shown,
-            lines=lines,
-            colour=colour,
-            mode=area.mode,
-            width_px=area.width,
-            height_px=area.height,
-            cell_px=_font_height(area.text),
+            lines=tuple(lines),
+            areas=areas,
+            colour=rows[0].colour,
+            mode=areas[0].mode,
+            width_px=max(area.x + area.width for area in areas),
+            height_px=max(area.y + area.height for area in areas),
+            cell_px=_font_height(areas[0].text),
         )
 
     def _count(self, error: int, request: Request) -> int:
@@ -219,6 +233,21 @@ class OnbonBusSimulator(OnbonSimulator):
 def _expect(request: Request, right: bool) -> None:
     if not right:
         raise RemoteCodecError(f"command {request.command:04X} with {request.body.hex(' ') or 'nothing'}")
+
+
+def _overlap(one: Area, other: Area) -> bool:
+    beside = one.x + one.width <= other.x or other.x + other.width <= one.x
+    above = one.y + one.height <= other.y or other.y + other.height <= one.y
+    return not beside and not above
+
+
+def _rows(areas: tuple[Area, ...]) -> tuple[PanelLine, ...]:
+    """The lines of all areas from top to bottom."""
+    rows = []
+    for area in sorted(areas, key=lambda area: (area.y, area.x)):
+        lines, colour = _read_codes(area.text)
+        rows += [PanelLine(line, colour) for line in lines]
+    return tuple(rows)
 
 
 def _read_codes(text: str) -> tuple[tuple[str, ...], Colour]:

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hallctl.driver import DriverOptions
 from hallctl_drivers.pinganlihe.codec import MAX_TEXT
@@ -52,15 +52,45 @@ class BoardOptions(PingAnLiHeOptions):
         False,
         description="send the newest call as command 2A and let the board list calls itself; false: send all lines",
     )
-    lines: int = Field(4, ge=1, le=8, description="how many lines the board has")
+    number_command: Literal["2b", "2d"] | None = Field(
+        None,
+        description="with native: command for tickets that 2A can't carry (VIP001), as up to 6 ASCII characters; "
+        "none: they are texts",
+    )
+    lines: int = Field(4, ge=1, le=8, description="how many lines the board has; with 1, a message's are in a row")
+    rows: list[int] = Field(
+        [],
+        max_length=16,
+        description="addresses of the bars that the board is put together from, top to bottom, each sent its line; "
+        "empty: one board, sent all lines in one text",
+    )
     columns: int = Field(
         32, ge=4, le=100, description="width of the board in ASCII characters; a Chinese one takes two"
     )
     whole_screen: bool = Field(True, description="texts take the whole screen, not the text part")
 
+    @property
+    def room(self) -> int:
+        """How many lines a message may have on a board of several."""
+        return len(self.rows) or self.lines
+
+    @property
+    def is_one_line(self) -> bool:
+        """Whether all lines of a message are shown in a row."""
+        return not self.rows and self.lines == 1
+
+    @field_validator("rows")
+    @classmethod
+    def _are_addresses(cls, rows: list[int]) -> list[int]:
+        if len(set(rows)) < len(rows) or not all(0 <= row <= 0xFF for row in rows):
+            raise ValueError("rows are different addresses from 0 to 255")
+        return rows
+
     @model_validator(mode="after")
     def _fits_a_frame(self) -> Self:
-        if self.lines * self.columns > MAX_TEXT:
+        if self.rows and self.native:
+            raise ValueError("a board of rows is sent texts: leave native out")
+        if not self.rows and self.lines * self.columns > MAX_TEXT:
             raise ValueError(
                 f"{self.lines} lines of {self.columns} columns are more than the {MAX_TEXT} bytes of a text"
             )

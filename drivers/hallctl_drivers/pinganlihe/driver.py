@@ -77,49 +77,51 @@ class PingAnLiHeBar(TerminalDriver, NumberDisplay):
     async def _send(self, message: DisplayMessage) -> None:
         plan = self._plan(message)
         line = self._bus_line()
-        if isinstance(plan, InstantText):
-            await line.send(codec.encode_text(plan))
+        if not isinstance(plan, Frame):
+            for text in plan:
+                await line.send(codec.encode_text(text))
             await self._check(urgent=True)
         elif self._options.check == "none":
             await line.send(codec.encode(plan, self._checksum))
         else:
             await self._ask(plan, urgent=True)
 
-    def _plan(self, message: DisplayMessage) -> Frame | InstantText:
-        native = self._native(message)
+    def _plan(self, message: DisplayMessage) -> Frame | tuple[InstantText, ...]:
+        native = self._native(message) if message.text.strip() else None  # the bar has no word for nothing
         if native is not None:
             return native
-        wording = self._wording(message)
-        text = InstantText(
-            address=self._bus_line().address,
-            text=wording or " ",  # a blank clears: the document has no other way
-            mode=self._mode(message),
+        texts = self._texts(message)
+        for text in texts:
+            codec.encode_text(text)
+        return texts
+
+    def _texts(self, message: DisplayMessage) -> tuple[InstantText, ...]:
+        """What goes out where the bar can't word the message itself."""
+        widest = columns_of(message.text)
+        return (self._text(self._bus_line().address, message.text, message, widest, self._options.whole_screen),)
+
+    def _text(self, address: int, text: str, message: DisplayMessage, widest: int, whole_screen: bool) -> InstantText:
+        blank = not text.strip()
+        return InstantText(
+            address=address,
+            text=" " if blank else text,  # a blank clears: the document has no other way
+            mode=self._mode(widest, message.blink),
             speed=self._options.speed,
             stay=self._options.stay,
             colour=_COLOURS[message.colour],
-            whole_screen=self._options.whole_screen or not wording,
+            whole_screen=whole_screen or blank,
         )
-        codec.encode_text(text)
-        return text
 
-    def _wording(self, message: DisplayMessage) -> str:
-        """What goes out as an instant text."""
-        return message.text
-
-    def _mode(self, message: DisplayMessage) -> int:
-        """The mode byte. Raises ``LocalCodecError`` for a text that is too wide, where that is refused."""
+    def _mode(self, widest: int, blink: bool) -> int:
+        """The mode byte. Raises ``LocalCodecError`` for a line that is too wide, where that is refused."""
         instant, flash = _MODES[self._options.card]
-        widest = max((columns_of(line) for line in self._lines(message)), default=0)
-        if widest <= self._options.columns:
-            return flash if message.blink else instant
+        limit = self._options.columns
+        if widest <= limit:
+            return flash if blink else instant
         if self._options.too_wide == "refuse":
-            hint = f"the bar has {self._options.columns} columns, a Chinese character takes two: shorten the wording"
-            raise LocalCodecError(f"the text is {widest} columns wide", hint=hint)
+            hint = "a Chinese character takes two columns: shorten the wording, or let it move (too_wide: scroll)"
+            raise LocalCodecError(f"the text is {widest} columns wide, the bar has {limit}", hint=hint)
         return instant if self._options.scroll_mode is None else self._options.scroll_mode
-
-    def _lines(self, message: DisplayMessage) -> tuple[str, ...]:
-        """What has to fit into a line each."""
-        return (message.text,)
 
     def _native(self, message: DisplayMessage) -> Frame | None:
         """The bar's own form; ``None`` where it can't say all of the message.

@@ -123,7 +123,7 @@ class PingAnLiHeSimulator(WireSimulator):
             case Frame(command=self.NATIVE):
                 self._show_native(frame)
             case Frame(command=Command.NUMBER | Command.NUMBER_ALTERNATE):
-                self.shown = Shown((frame.data.decode("ascii", "replace"),))
+                self.shown = Shown((_number_in(frame.data),))
             case Frame(command=Command.ONLINE, data=b""):
                 pass
             case Frame(command=Command.VERSION, sub=Sub.SYSTEM, data=b""):
@@ -146,6 +146,12 @@ class PingAnLiHeSimulator(WireSimulator):
         if self.fault == "wrong_address":
             frame = Frame(frame.command, (frame.address + 1) % 256, frame.sub, frame.data)
         return codec.encode(frame, self._checksum)
+
+
+def _number_in(data: bytes) -> str:
+    if not 1 <= len(data) <= codec.MAX_DIGITS or not data.isalnum():
+        raise RemoteCodecError(f"{data.hex(' ') or 'nothing'} is no number of up to {codec.MAX_DIGITS} characters")
+    return data.decode("ascii")
 
 
 class BoardSimulator(PingAnLiHeSimulator):

@@ -347,7 +347,7 @@ async def test_a_text_that_is_too_wide_moves_or_is_refused_as_the_hall_wants(mak
     await strict.start(small_bus(1, bar))
     with pytest.raises(LocalCodecError, match="18 columns wide") as caught:
         await strict.show(long)
-    assert "16 columns" in caught.value.hint
+    assert "the bar has 16" in caught.value.message
 
 
 async def test_an_empty_message_clears_the_bar(make_bar: Any, small_bus: Any) -> None:
