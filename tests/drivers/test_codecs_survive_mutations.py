@@ -14,6 +14,8 @@ from operator import xor
 from types import FrameType
 
 import pytest
+from hallctl_drivers.alpha import codec as alpha_codec
+from hallctl_drivers.alpha.sim import AlphaSimulator
 from hallctl_drivers.ff68 import codec as ff68_codec
 from hallctl_drivers.ff68.sim import Ff68KeypadSimulator, Ff68PadSimulator
 from hallctl_drivers.onbon_bx import codec as onbon_codec
@@ -159,7 +161,41 @@ def xinrui() -> Family:
     return Family(framing, golden, again, seal, (XinruiSimulator,), lambda frame: len(frame) > 5)
 
 
+def alpha() -> Family:
+    def again(raw: bytes) -> bytes:
+        packet = alpha_codec.decode_packet(raw)
+        with contextlib.suppress(CodecError):
+            alpha_codec.read_text(packet.data)
+        alpha_codec.read_status(packet)
+        if is_loose(raw):
+            raise RemoteCodecError("one of several ways to say it")
+        nuls = raw[: len(raw) - len(raw.lstrip(b"\0"))]
+        return nuls + alpha_codec.encode_packet(packet).lstrip(b"\0")
+
+    def is_loose(raw: bytes) -> bool:
+        """No checksum, a wildcard, or bytes that the decoder lets through and the encoder doesn't."""
+        head, _, inside = raw.lstrip(b"\0").partition(bytes((alpha_codec.STX,)))
+        body, mark, _ = inside.partition(bytes((alpha_codec.ETX,)))
+        odd = (alpha_codec.SOH, alpha_codec.STX, alpha_codec.EOT)
+        return not mark or b"?" in head or any(byte in odd or byte > 0x7F for byte in body)
+
+    def seal(raw: bytes) -> bytes:
+        inside = raw[raw.find(alpha_codec.STX) : -5]
+        return raw[:-5] + f"{sum(inside) & 0xFFFF:04X}".encode() + raw[-1:]
+
+    packets = (
+        alpha_codec.write_text(1, alpha_codec.Text("A001 TO 3", alpha_codec.Mode.FLASH)),
+        alpha_codec.write_text(0, alpha_codec.Text()),
+        alpha_codec.ask_status(2),
+        alpha_codec.dim(1, 72),
+        alpha_codec.status_answer(0x10),
+    )
+    golden = [alpha_codec.encode_packet(packet) for packet in packets]
+    return Family(alpha_codec.AlphaFraming(), golden, again, seal, (AlphaSimulator,), is_loose)
+
+
 FAMILIES: dict[str, Family] = {
+    "alpha": alpha(),
     "pinganlihe": pinganlihe(),
     "onbon_bx": onbon_bx(),
     "ff68": ff68(),
