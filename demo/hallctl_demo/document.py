@@ -1,4 +1,4 @@
-"""The demo hall's two documents: three windows, fourteen terminals, every family that hallctl has."""
+"""The demo hall's two documents: four windows, seventeen terminals on every kind of port."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ WINDOWS = ("w1", "w2", "w3")
 PADS = {"w1": 1, "w2": 2, "w3": 3}
 KEYPADS = {"w1": 11, "w2": 12, "w3": 13}
 BARS = {"w1": 21, "w2": 22, "w3": 23}
+TABLET_WINDOW, TABLET_BAR = "w4", 41  # its devices are of other families: a 欣瑞 bar, a tablet, a number pad
+NAMES = ("张三", "李四", "王五", "赵六")
 GRACE_S = 3.0
 
 TICKET = {
@@ -55,9 +57,15 @@ def hall(addresses: dict[str, str]) -> dict[str, Any]:
     """The hall document; ``addresses`` says where each simulated device listens."""
     return {
         "version": 1,
-        "buses": [{"id": "bus-a", "port": f"serial://{addresses['bus-a']}?baud=9600"}],
-        "terminals": [*_printers(addresses), *_displays(addresses), *_bus_terminals(), _camera(addresses)],
-        "windows": [_window(name) for name in WINDOWS],
+        "buses": [{"id": bus, "port": f"serial://{addresses[bus]}?baud=9600"} for bus in ("bus-a", "bus-b")],
+        "terminals": [
+            *_printers(addresses),
+            *_displays(addresses),
+            *_bus_terminals(),
+            *_of_tablet_window(addresses),
+            _camera(addresses),
+        ],
+        "windows": [_window(name) for name in (*WINDOWS, TABLET_WINDOW)],
         "main_boards": {"displays": ["board-1", "board-2"], "lines": 3},
         "tickets": [TICKET],
         "printing": {"wait_s": 20},
@@ -116,6 +124,15 @@ def _bus_terminals() -> list[dict[str, Any]]:
     ]
 
 
+def _of_tablet_window(addresses: dict[str, str]) -> list[dict[str, Any]]:
+    options = {"listen": addresses["pad-w4"], "title": "演示政务服务大厅"}
+    return [
+        {"id": "bar-w4", "driver": "xinrui", "bus": "bus-b", "address": TABLET_BAR},
+        {"id": "pad-w4", "driver": "web-pad", "options": options},
+        {"id": "keypad-w4", "driver": "keyboard-keypad", "port": addresses["keypad-w4"]},
+    ]
+
+
 def _camera(addresses: dict[str, str]) -> dict[str, Any]:
     options = {"url": addresses["camera-1"], "check_every_s": 1}
     return {"id": "camera-1", "driver": "camera", "options": options}
@@ -140,7 +157,11 @@ def _window(name: str) -> dict[str, Any]:
         "display": f"bar-{name}",
         "pad": f"pad-{name}",
         "keypad": f"keypad-{name}",
-        "staff": {"number": f"010{number}", "name": "张三李四王五"[2 * int(number) - 2 : 2 * int(number)], "stars": 5},
+        "staff": {
+            "number": f"010{number}",
+            "name": NAMES[int(number) - 1],
+            "stars": 5,
+        },
     }
     if name == "w1":
         window["post"] = {"camera": "camera-1", "zone": [[0.2, 0.05], [0.8, 0.05], [0.8, 1.0], [0.2, 1.0]]}

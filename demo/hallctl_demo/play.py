@@ -9,9 +9,9 @@ from functools import partial
 from hallctl.model import Reply, ReplyState
 from hallctl_demo.centre import Centre, Expected
 from hallctl_demo.devices import KEYS, Devices
-from hallctl_demo.document import WINDOWS
+from hallctl_demo.document import TABLET_WINDOW, WINDOWS
 
-TERMINALS = 14
+TERMINALS = 17
 RUSH = 60
 
 
@@ -35,6 +35,7 @@ class Day:
             self._opening,
             self._tickets,
             self._calls_and_ratings,
+            self._tablet,
             self._keypad_pause,
             self._paper,
             self._self_test,
@@ -117,6 +118,21 @@ class Day:
             f"rating {score} of {ticket}",
         )
         await self._device(lambda: pad.thanked >= 1, f"the pad of {window} thanks")
+
+    async def _tablet(self) -> None:
+        self.say("平板 — window 4 calls with a number pad; its citizen rates on a tablet")
+        window, tablet, bar = TABLET_WINDOW, self.devices.tablet, self.devices.tablet_bar
+        self.devices.number_pad.press("KEY_KPENTER")
+        await self.centre.until(lambda: self.centre.events("key.pressed", window=window, key="next"), "its next key")
+        await self._command("number.call", window=window, ticket="A006")
+        await self._device(lambda: "A006" in bar.shown.text, "A006 on the bar of window 4")
+        await self._command("window.set", window=window, state="serving")
+        await self._command("window.set", window=window, state="welcome")
+        await self._device(lambda: tablet.showing == "asking", "the tablet asks")
+        answer = tablet.press(5)
+        await self._device(lambda: answer in tablet.thanked, "the tablet thanks")
+        given = partial(self.centre.events, "rating.given", window=window, score=5, answer=answer)
+        await self.centre.until(given, "the rating of window 4")
 
     async def _call(self, window: str, ticket: str) -> None:
         bar, boards = self.devices.bars[window], self.devices.boards.values()

@@ -63,6 +63,7 @@ class Screen:
     def _displays(self) -> RenderableType:
         table = Table(expand=True, box=None, show_header=False)
         shown = {f"窗口 {name[1:]}": bar.shown.lines for name, bar in self._devices.bars.items()}
+        shown["窗口 4"] = (self._devices.tablet_bar.shown.text,)
         shown |= {name: board.shown.lines for name, board in self._devices.boards.items()}
         for name, lines in shown.items():
             table.add_row(name, Text("  ".join(lines), style="bold red"))

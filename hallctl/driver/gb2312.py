@@ -20,7 +20,9 @@ def to_gb2312(text: str) -> bytes:
 
 
 def from_gb2312(data: bytes) -> str:
-    """Decode what a card was sent. Raises ``RemoteCodecError`` for bytes outside GB2312."""
+    """Decode what a card was sent. Raises ``RemoteCodecError`` for bytes outside GB2312, and for control characters."""
+    if any(byte < _FIRST_PRINTABLE or byte == 0x7F for byte in data):
+        raise RemoteCodecError(f"control characters in a text: {data[:16].hex(' ')}")
     try:
         return data.decode("gb2312").translate(_FROM_TABLE)
     except UnicodeDecodeError as exc:

@@ -155,8 +155,8 @@ class TerminalSupervisor:
                 self._line = connection if isinstance(connection, BusLine) else None
                 async with self._turn:
                     health = await self._start(connection)
-                await self._online(health)
                 try:
+                    await self._online(health)
                     await first_to_fail(self._poll_for_ever(), self.driver.listen(), self._until_broken())
                 except asyncio.CancelledError:
                     await self._stop()

@@ -173,11 +173,9 @@ def alpha() -> Family:
         return nuls + alpha_codec.encode_packet(packet).lstrip(b"\0")
 
     def is_loose(raw: bytes) -> bool:
-        """No checksum, a wildcard, or bytes that the decoder lets through and the encoder doesn't."""
+        """No checksum, or a wildcard."""
         head, _, inside = raw.lstrip(b"\0").partition(bytes((alpha_codec.STX,)))
-        body, mark, _ = inside.partition(bytes((alpha_codec.ETX,)))
-        odd = (alpha_codec.SOH, alpha_codec.STX, alpha_codec.EOT)
-        return not mark or b"?" in head or any(byte in odd or byte > 0x7F for byte in body)
+        return bytes((alpha_codec.ETX,)) not in inside or b"?" in head
 
     def seal(raw: bytes) -> bytes:
         inside = raw[raw.find(alpha_codec.STX) : -5]

@@ -12,6 +12,7 @@ from hallctl.errors import LocalCodecError, RemoteCodecError
 
 SYNC = bytes(5)  # section 5.1.1: at least five, by which a sign finds the speed
 SOH, STX, ETX, EOT, ESC = 0x01, 0x02, 0x03, 0x04, 0x1B
+_MARKS = (SOH, STX, ETX, EOT)
 ALL_SIGNS = "Z"
 RESPONSE = "0"  # type code of what a sign answers, with address 00: it does not name itself
 PRIORITY = "0"  # label of the TEXT file that is always there, shown before all others, and not in their memory
@@ -77,7 +78,7 @@ def encode_packet(packet: Packet) -> bytes:
         raise LocalCodecError(
             f"address {packet.address} is not between 0 and 255", hint="correct the terminal's address"
         )
-    if any(byte in (SOH, STX, ETX, EOT) or byte > 0x7F for byte in packet.data):
+    if any(byte in _MARKS or byte > 0x7F for byte in packet.data):
         raise LocalCodecError(f"a packet can't carry {packet.data.hex(' ')}")
     inside = bytes((STX,)) + packet.command.encode("ascii") + packet.data + bytes((ETX,))
     header = f"{packet.type_code}{packet.address:02X}".encode("ascii")
@@ -96,6 +97,8 @@ def decode_packet(raw: bytes) -> Packet:
         raise RemoteCodecError("the checksum is missing")
     if len(inside) < 2:
         raise RemoteCodecError("the command is missing")
+    if any(byte in _MARKS or byte > 0x7F for byte in inside[1:]):
+        raise RemoteCodecError(f"no packet has these bytes inside: {inside[1:].hex(' ')}")
     address = body[2:4].decode("ascii")
     number = 0 if "?" in address else int(address, 16)
     return Packet(number, chr(inside[1]), bytes(inside[2:]), chr(body[1]))

@@ -21,6 +21,7 @@ from hallctl.transport import Transport
 from hallctl_drivers.onbon_bx import codec
 from hallctl_drivers.onbon_bx.codec import Area, CardColour, Command, DisplayMode, Reply, Request
 from hallctl_drivers.onbon_bx.config import OnbonBusOptions, OnbonOptions
+from hallctl_drivers.onbon_bx.frame import CLIENT_ADDRESS, WILDCARD_ADDRESS
 from hallctl_drivers.onbon_bx.wire import BusWire, CardWire, PortWire
 
 NAK = "display.nak"
@@ -60,6 +61,7 @@ class OnbonDisplay(TerminalDriver, NumberDisplay):
             case Transport() as port, OnbonOptions(device_address=address):
                 return PortWire(port, address, self._context.clock, timeout_s)
             case BusLine() as line, OnbonBusOptions():
+                _check_number(line.address)
                 return BusWire(line, timeout_s)
         if isinstance(self._options, OnbonOptions):
             raise TerminalError("an Onbon card needs a port of its own", hint="write port: tcp://HOST:5005")
@@ -199,6 +201,15 @@ class OnbonDisplay(TerminalDriver, NumberDisplay):
         if not reply.is_ack:
             report = _report(reply.error)
             raise Fault(NAK, report.message, hint=report.hint)
+
+
+def _check_number(address: int) -> None:
+    """Some numbers mean all cards, or us: a single card on a line has none of them."""
+    if not 1 <= address < WILDCARD_ADDRESS or address == CLIENT_ADDRESS:
+        raise TerminalError(
+            f"{address} is no screen number of a card on a shared line",
+            hint=f"give each card a number of its own, 1 to {WILDCARD_ADDRESS - 1} but {CLIENT_ADDRESS}",
+        )
 
 
 def _report(error: int) -> FaultReport:

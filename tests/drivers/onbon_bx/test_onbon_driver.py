@@ -422,6 +422,14 @@ async def test_a_fault_of_a_card_on_a_line_is_an_error_of_the_house(fault: str) 
         assert FAULTS[fault][0] is None
 
 
+@pytest.mark.parametrize("number", [0, 0x8000, 0xFFFE, 0xFFFF])
+async def test_a_number_that_means_every_card_or_the_hall_itself_is_no_address_on_a_line(number: int) -> None:
+    display = OnbonDisplay(TerminalContext("d1", SystemClock(), Log(), nobody), OnbonBusOptions())
+    assert BUS.framing is not None
+    with pytest.raises(HallctlError, match="no screen number"):
+        await display.start(DirectLine(OnbonBusSimulator(address=1), BUS.framing, number))
+
+
 async def test_a_card_on_a_line_wants_a_line(make_display: Any) -> None:
     display = OnbonDisplay(TerminalContext("d1", SystemClock(), Log(), nobody), OnbonBusOptions())
     with pytest.raises(HallctlError, match="bus and an address"):
