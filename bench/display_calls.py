@@ -57,7 +57,7 @@ from hallctl.transport import PortAddress, open_port
 WINDOWS = 20
 BYTE_S = 10 / 9600
 TURNAROUND_S = 0.005
-FAMILIES = ("pinganlihe", "onbon-bx-bus")
+FAMILIES = ("pinganlihe", "xinrui", "onbon-bx-bus")
 
 
 class Quiet:
