@@ -14,7 +14,7 @@ from hallctl.hall.window import OpenEvaluation, Window, fill
 from hallctl.model import Event, EventType, JsonObject, Priority, WindowState
 
 MAX_TICKET = 16
-ANSWERS_KEPT = 1000  # answers of pads that are remembered, so that one that comes again is counted once
+ANSWERS_KEPT = 2000  # answers and questions that are remembered, so that what comes again is counted once
 
 
 class Hall:
@@ -190,13 +190,15 @@ class Hall:
         )
 
     def has_taken(self, rating: RatingSubmitted) -> bool:
-        """Whether this very answer is on disk already: its thanks were lost, and the pad says it again."""
-        return bool(rating.answer) and rating.answer in self._answers
+        """Whether this answer, or another one to the same question, is on disk already.
+
+        A pad says an answer again whose thanks were lost, and two tablets may show one question.
+        """
+        return any(name in self._answers for name in (rating.answer, rating.request) if name)
 
     def taken(self, rating: RatingSubmitted) -> None:
-        """An answer is on disk now."""
-        if rating.answer:
-            self._answers.append(rating.answer)
+        """An answer is on disk now; so is its question's."""
+        self._answers.extend(name for name in (rating.answer, rating.request) if name)
 
     def pressed(self, keypad: str, press: KeyPressed, now: datetime) -> Plan:
         """A key: always an event that an outside queue system can act on; some keys act here as well."""

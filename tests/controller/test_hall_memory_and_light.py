@@ -112,6 +112,13 @@ async def test_an_answer_whose_thanks_were_lost_counts_once(desk):
     assert [event.type for event in desk.events] == [EventType.RATING_GIVEN]
 
 
+async def test_a_question_that_two_tablets_answer_is_one_rating(desk):
+    await desk.signals.take("pad-1", RatingSubmitted(5, "answer-1", "w1-1"))
+    await desk.signals.take("pad-1", RatingSubmitted(1, "answer-2", "w1-1"))
+    await desk.signals.take("pad-1", RatingSubmitted(4, "answer-3", "w1-2"))
+    assert [event.data["score"] for event in desk.events] == [5, 4]
+
+
 async def test_an_answer_that_could_not_be_written_is_not_taken_for_written():
     desk = make_desk(OutboxError("disk full"))
     with pytest.raises(OutboxError):
