@@ -11,12 +11,13 @@ from hallctl.ticket import load_logo
 from hallctl.transport import PortAddress
 
 _BY_ORDER = re.compile(r"/dev/(ttyUSB|ttyACM)[0-9]+\Z")
+_EVENT = re.compile(r"/dev/input/event[0-9]+\Z")
 _LP = re.compile(r"/dev/usb/lp[0-9]+\Z")
 
 
 def advise(hall: LoadedHall) -> tuple[Problem, ...]:
     """Advice about the items that run, in the order of their lines."""
-    found = [*_names_by_order(hall), *_logos(hall)]
+    found = [*_names_by_order(hall), *_logos(hall), *_photos(hall)]
     return tuple(sorted(found, key=lambda problem: problem.line))
 
 
@@ -36,6 +37,8 @@ def _better_name(address: PortAddress) -> str:
         return "write the adapter's name instead: `ls -l /dev/serial/by-id`, or by-path where two have one name"
     if address.scheme == "file" and _LP.match(address.path):
         return "write usblp://VENDOR:PRODUCT?serial=..., as `lsusb -v` shows them; it finds the printer's node"
+    if address.scheme == "input" and _EVENT.match(address.path):
+        return "write the keyboard's name instead: `ls -l /dev/input/by-id`, or by-path where two have one name"
     return ""
 
 
@@ -50,3 +53,13 @@ def _logos(hall: LoadedHall) -> Iterator[Problem]:
             except ConfigError as exc:
                 place = (*loc, "lines", number, "logo")
                 yield hall.problem(f"printed without it: {exc.message}", place, code="logo", hint=exc.hint)
+
+
+def _photos(hall: LoadedHall) -> Iterator[Problem]:
+    folder = Path(hall.path).parent
+    for loc, window in hall.windows():
+        photo = window.staff.photo if window.staff else None
+        if photo is not None and not (folder / photo).is_file():
+            message = f"pads show no photo: there is no file {folder / photo}"
+            hint = "copy it there, or correct its name"
+            yield hall.problem(message, (*loc, "staff", "photo"), code="photo", hint=hint)

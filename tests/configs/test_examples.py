@@ -42,7 +42,7 @@ def test_the_small_hall_has_what_its_readme_promises() -> None:
     document = hall.document
     assert len(document.windows) == 3
     assert {terminal.driver for terminal in document.terminals} == {
-        "escpos", "onbon-bx", "pinganlihe", "ff68-pad", "ff68-keypad", "camera",
+        "escpos", "onbon-bx", "pinganlihe", "ff68-pad", "ff68-keypad", "web-pad", "camera",
     }  # fmt: skip
     assert document.windows[0].staff is not None
     assert document.windows[0].staff.number == "0123"

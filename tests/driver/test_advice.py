@@ -15,6 +15,9 @@ terminals:
   - {id: p5, driver: escpos, port: "tcp://h:9101", fallback: p5}
   - {id: pad, driver: ff68-pad, bus: bus-a, address: 1}
   - {id: p6, driver: escpos, port: "tcp://h:9102", fallback: pad}
+  - {id: keys, driver: keyboard-keypad, port: "input:///dev/input/event3"}
+windows:
+  - {id: w1, label: 1, pad: pad, staff: {number: 0123, photo: nobody.png}}
 tickets:
   - id: queue
     lines:
@@ -30,7 +33,9 @@ def test_names_that_change_with_every_plug_and_absent_logos_are_advised_against(
     assert [(one.line, one.code) for one in advise(hall)] == [
         (2, "port.unstable"),
         (4, "port.unstable"),
-        (15, "logo"),
+        (11, "port.unstable"),
+        (13, "photo"),
+        (18, "logo"),
     ]
     assert all(one.hint for one in advise(hall))
 
@@ -47,7 +52,16 @@ def test_a_wrong_fallback_is_a_mistake_and_its_printer_runs_without_it(tmp_path)
     assert "'p9'" in str(hall.problems[0])
     assert "no printer" in str(hall.problems[2])
     running = {terminal.id: terminal.fallback for terminal in hall.document.terminals}
-    assert running == {"p1": None, "p2": None, "p3": "p1", "p4": None, "p5": None, "pad": None, "p6": None}
+    assert running == {
+        "p1": None,
+        "p2": None,
+        "p3": "p1",
+        "p4": None,
+        "p5": None,
+        "pad": None,
+        "p6": None,
+        "keys": None,
+    }
 
 
 def test_a_fallback_that_is_wrong_itself_is_passed_over_to_the_one_behind_it(tmp_path):
