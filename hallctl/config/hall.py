@@ -28,7 +28,7 @@ class Terminal(Section):
     port: str | None = Field(
         default=None,
         description="its own port: tcp://HOST:PORT, serial:///dev/..., usb://VENDOR:PRODUCT?serial=..., "
-        "file:///dev/usb/lp0",
+        "file:///dev/usb/lp0, input:///dev/input/by-id/...",
     )
     bus: Identifier | None = Field(default=None, description="the bus that it shares, instead of a port")
     address: int | None = Field(default=None, ge=0, le=65534, description="its address on the bus")

@@ -153,7 +153,9 @@ def _terminal_mistakes(hall: LoadedHall, drivers: _Drivers, restored: dict[str, 
 def _attachment_mistakes(hall: LoadedHall, terminal: Terminal, plugin: DriverPlugin, loc: Loc) -> Iterator[Problem]:
     match plugin.attachment:
         case Attachment.PORT:
-            wanted = "a port of its own: port: tcp://HOST:PORT, serial:///dev/... or file:///dev/..."
+            wanted = (
+                "a port of its own: port: tcp://HOST:PORT, serial:///dev/..., file:///dev/... or input:///dev/input/..."
+            )
             given, forbidden = terminal.port, "bus"
         case Attachment.BUS:
             wanted = "a bus and an address: bus: NAME, address: NUMBER"

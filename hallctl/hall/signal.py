@@ -17,6 +17,8 @@ class Key(StrEnum):
     ABANDON = "abandon"
     HANG_UP = "hang_up"
     CALL_BACK = "call_back"
+    START = "start"
+    ONE_METRE = "one_metre"
     DIGITS = "digits"
 
 

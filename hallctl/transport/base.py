@@ -12,7 +12,10 @@ SCHEMES = ("tcp", "rfc2217", "serial", "file", "input", "usb", "usblp")
 _NETWORK = ("tcp", "rfc2217")
 _USB = ("usb", "usblp")
 _USB_HOST = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}\Z")
-_HINT = "write tcp://HOST:PORT, serial:///dev/...?baud=9600, file:///dev/usb/lp0 or usb://VENDOR:PRODUCT?serial=NUMBER"
+_HINT = (
+    "write tcp://HOST:PORT, serial:///dev/...?baud=9600, file:///dev/usb/lp0, usb://VENDOR:PRODUCT?serial=NUMBER "
+    "or input:///dev/input/by-id/..."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ _ABSENT_INPUT = ("port.absent", "is the keyboard plugged in? `ls -l /dev/input/b
 _PERMISSION_INPUT = ("port.permission", "add the daemon's user to the group input, or install the udev rules")
 _NOT_A_PORT = ("port.unsupported", "that is no serial port: for a device file or a plain file write file:///...")
 _TAKES_NOTHING = "that is no device that bytes can be written to"
-_NO_DEVICE = {"input": "that is no keyboard: write a name of /dev/input/by-id that ends in -event-kbd"}
+_NO_KEYBOARD = "that is no keyboard: write a name of /dev/input/by-id that ends in -event-kbd (small pads: -event-if00)"
+_NO_DEVICE = {"input": _NO_KEYBOARD}
 _NO_READER = ("port.unconnected", "nobody reads the other end of this pipe")
 
 
@@ -44,7 +45,7 @@ def _advice(scheme: str, number: int) -> tuple[str, str]:
         case errno.EBUSY | errno.EAGAIN:
             return BUSY
         case errno.ENXIO:
-            return _ABSENT_SERIAL if serial else _NO_READER
+            return {"serial": _ABSENT_SERIAL, "input": _ABSENT_INPUT}.get(scheme, _NO_READER)
         case errno.ENOTTY | errno.EINVAL | errno.EISDIR:
             return _NOT_A_PORT if serial else ("port.unsupported", _NO_DEVICE.get(scheme, _TAKES_NOTHING))
     return ("port.unavailable", "")

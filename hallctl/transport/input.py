@@ -1,7 +1,7 @@
 """Keyboards and pads that are keyboards: /dev/input, for one process alone.
 
 The kernel hands out whole events (struct input_event, linux/input.h), and with EVIOCGRAB to nobody else: a citizen's
-key press must not type into the console's login.
+key press must not type into the console's login. Their times are of CLOCK_MONOTONIC: setting the clock moves no key.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import struct
+import time
 
 from hallctl.errors import ConfigError, TransportLost, TransportUnavailable
 from hallctl.transport.base import PortAddress, Transport
@@ -16,6 +17,7 @@ from hallctl.transport.device import unavailable
 
 EVENT_SIZE = struct.calcsize("@llHHi")  # struct input_event: two longs of time, type, code, value
 _EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int)
+_EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
 _EVIOCGNAME_256 = 0x81004506  # _IOC(_IOC_READ, 'E', 0x06, 256)
 _MOST_EVENTS = 64
 
@@ -85,15 +87,24 @@ async def open_input(address: PortAddress) -> InputTransport:
     except OSError as exc:
         raise unavailable(address, exc) from exc
     try:
-        name = fcntl.ioctl(descriptor, _EVIOCGNAME_256, bytes(256)).partition(b"\0")[0]
+        fcntl.ioctl(descriptor, _EVIOCSCLOCKID, struct.pack("i", time.CLOCK_MONOTONIC))
         fcntl.ioctl(descriptor, _EVIOCGRAB, 1)
     except OSError as exc:
         os.close(descriptor)
         raise _refused(address, exc) from exc
-    return InputTransport(str(address), descriptor, name.decode("utf-8", "replace"))
+    return InputTransport(str(address), descriptor, _name(descriptor))
+
+
+def _name(descriptor: int) -> str:
+    """What the device calls itself; one without a name is as good."""
+    try:
+        answer = fcntl.ioctl(descriptor, _EVIOCGNAME_256, bytes(256))
+    except OSError:
+        return ""
+    return answer.partition(b"\0")[0].decode("utf-8", "replace")
 
 
 def _refused(address: PortAddress, exc: OSError) -> TransportUnavailable:
-    if exc.errno == errno.EBUSY:
+    if exc.errno in (errno.EBUSY, errno.ENODEV):  # somebody grabbed it; the plug was pulled meanwhile
         return unavailable(address, exc)
     return unavailable(address, OSError(errno.ENOTTY, "it is no input device"))

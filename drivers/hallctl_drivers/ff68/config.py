@@ -21,6 +21,8 @@ KEYS = {
     codec.KEY_CONFIRM: Key.CONFIRM,
     codec.KEY_PAUSE: Key.PAUSE,
     codec.KEY_TRANSFER: Key.TRANSFER,
+    codec.KEY_START: Key.START,
+    codec.KEY_ONE_METRE: Key.ONE_METRE,
 }
 CONFIRMED = {"6": Key.ABANDON, "0": Key.HANG_UP, "3": Key.CALL_BACK}
 

@@ -17,7 +17,6 @@ RELEASED, PRESSED, REPEATED = 0, 1, 2
 _EV_MAX = 0x1F
 _EVENT = struct.Struct("@llHHi")
 SIZE = _EVENT.size
-_MOST_WAITING = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,16 @@ class Event:
         return _EVENT.pack(self.seconds, self.microseconds, self.type, self.code, self.value)
 
 
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A key went down. ``at``: the kernel's time of it in seconds; only differences mean anything."""
+
+    code: int
+    at: float
+
+
 class KeyDecoder:
-    """Takes bytes in any pieces and gives the codes of pressed keys, in order.
+    """Takes bytes in any pieces and gives the presses in them, in order.
 
     ``dropped`` counts the times that the kernel ran out of room: what was pressed then is not known, and what is left
     of that report is passed over, as the kernel's documentation asks for.
@@ -47,7 +54,7 @@ class KeyDecoder:
         self._buffer = bytearray()
         self._lost = False
 
-    def feed(self, data: bytes) -> list[int]:
+    def feed(self, data: bytes) -> list[Press]:
         """Raises ``RemoteCodecError`` for what no kernel says; then everything that waited is forgotten."""
         self._buffer += data
         try:
@@ -61,7 +68,7 @@ class KeyDecoder:
         self._buffer.clear()
         self._lost = False
 
-    def _presses(self) -> Iterator[int]:
+    def _presses(self) -> Iterator[Press]:
         for event in self._events():
             match event:
                 case Event(type=0, code=3):  # EV_SYN, SYN_DROPPED
@@ -70,7 +77,7 @@ class KeyDecoder:
                 case Event(type=0, code=0):  # EV_SYN, SYN_REPORT
                     self._lost = False
                 case Event(type=1, code=code, value=1) if not self._lost:  # EV_KEY, pressed
-                    yield code
+                    yield Press(code, event.seconds + event.microseconds / 1e6)
 
     def _events(self) -> Iterator[Event]:
         while len(self._buffer) >= SIZE:

@@ -12,8 +12,10 @@ from hallctl_drivers.keyboard.keys import CODES
 def _known(name: str) -> str:
     if name in CODES:
         return name
-    near = get_close_matches(name, CODES, n=3) or ["KEY_1", "KEY_KPENTER"]
-    raise ValueError(f"there is no key {name!r} | names are those that `evtest` shows, such as {', '.join(near)}")
+    bare = {known.removeprefix("KEY_"): known for known in CODES}
+    near = get_close_matches(name.upper().removeprefix("KEY_"), bare, n=1)
+    hint = f"did you mean {bare[near[0]]}?" if near else "names are as KEY_1, KEY_KP1, KEY_KPENTER, KEY_F1"
+    raise ValueError(f"{name!r} is no key | {hint}")
 
 
 KeyName = Annotated[str, AfterValidator(_known)]

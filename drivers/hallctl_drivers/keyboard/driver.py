@@ -7,6 +7,8 @@ also while the disk is slow or full, and over a lost port.
 import asyncio
 from abc import abstractmethod
 from collections import Counter, deque
+from collections.abc import Coroutine
+from typing import Any
 
 from hallctl.driver import (
     Connection,
@@ -22,7 +24,7 @@ from hallctl.driver import (
 )
 from hallctl.errors import HallctlError, TerminalError
 from hallctl.transport import Transport
-from hallctl_drivers.keyboard.codec import KeyDecoder
+from hallctl_drivers.keyboard.codec import KeyDecoder, Press
 from hallctl_drivers.keyboard.config import KeyboardKeypadOptions, KeyboardOptions, KeyboardPadOptions
 from hallctl_drivers.keyboard.keys import DIGITS, NAMES
 
@@ -44,8 +46,10 @@ class Keyboard(TerminalDriver):
         self._waiting: deque[Signal] = deque()
         self._news = asyncio.Event()
         self._counts: Counter[str] = Counter()
-        self._last: tuple[int, float] | None = None
+        self._last: Press | None = None
         self._last_heard: str | None = None
+        self._unmapped: str | None = None
+        self._refused = False
 
     async def start(self, connection: Connection) -> None:
         """The open port is all there is to know: a keyboard answers no question."""
@@ -60,26 +64,27 @@ class Keyboard(TerminalDriver):
         heard = {"last_heard": self._last_heard} if self._last_heard else {}
         name = getattr(self._port, "device_name", "")
         dropped = {"dropped": self._decoder.dropped} if self._decoder.dropped else {}
-        return Health(info={**({"device": name} if name else {}), **counts, **dropped, **heard})
+        unmapped = {"unmapped_key": self._unmapped} if self._unmapped else {}
+        return Health(info={**({"device": name} if name else {}), **counts, **dropped, **heard, **unmapped})
 
     async def listen(self) -> None:
         """Hear keys for ever; whatever was heard is handed on, in order, one after another."""
         hearing = asyncio.create_task(self._hear())
         try:
             while True:
-                await self._hand_on()
                 self._news.clear()
-                if hearing.done():
+                on_disk = await self._hand_on()
+                if hearing.done():  # the port is lost: what still waits is handed on by the next session
                     hearing.result()
-                if not self._waiting:
-                    await self._until_news(hearing)
+                again = self._news.wait() if on_disk else self._context.clock.sleep(AGAIN_S)
+                await _first(hearing, again)
         finally:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
 
     @abstractmethod
-    def _signal_of(self, name: str) -> Signal | None:
-        """What a key means to the hall now; ``None``: nothing."""
+    def _signal_of(self, name: str, at: float) -> Signal | None:
+        """What a key that was pressed ``at`` means to the hall now; ``None``: nothing."""
 
     def _bounces_s(self, _name: str) -> float:
         """How soon the same key again is none."""
@@ -88,48 +93,62 @@ class Keyboard(TerminalDriver):
     async def _hear(self) -> None:
         if self._port is None:
             raise TerminalError("the keyboard has not been started")
-        try:
-            while True:
-                for code in self._decoder.feed(await self._port.read()):
-                    self._pressed(code)
-        finally:
-            self._news.set()
+        while True:
+            for press in self._decoder.feed(await self._port.read()):
+                self._pressed(press)
 
-    def _pressed(self, code: int) -> None:
-        now = self._context.clock.monotonic()
+    def _pressed(self, press: Press) -> None:
         self._last_heard = self._context.clock.now().isoformat(timespec="seconds")
-        name = NAMES.get(code, str(code))
-        before, self._last = self._last, (code, now)
-        if before is not None and before[0] == code and now - before[1] < self._bounces_s(name):
+        name = NAMES.get(press.code, str(press.code))
+        if self._is_bounce(press, name):
             self._counts["bounces"] += 1
             return
-        signal = self._signal_of(name)
-        if signal is None:
-            return
+        self._counts["keys"] += 1
+        signal = self._signal_of(name, press.at)
+        if signal is not None:
+            self._keep(signal, name)
+
+    def _is_bounce(self, press: Press, name: str) -> bool:
+        """By the kernel's times: keys that are read late, and all at once, are as far apart as they were."""
+        before, self._last = self._last, press
+        if before is None or before.code != press.code:
+            return False
+        return 0 <= press.at - before.at < self._bounces_s(name)
+
+    def _keep(self, signal: Signal, name: str) -> None:
         if len(self._waiting) >= WAITING_LIMIT:
             self._counts["overflow"] += 1
-            self._context.log.warning("key lost: too many wait for the disk", terminal=self._context.terminal)
+            self._context.log.warning("key lost: too many wait for the disk", terminal=self._context.terminal, key=name)
             return
-        self._counts["keys"] += 1
         self._waiting.append(signal)
         self._news.set()
 
-    async def _hand_on(self) -> None:
+    def _means_nothing(self, name: str) -> None:
+        """Nobody else hears a key that is grabbed, so this is where a technician finds its name."""
+        self._counts["unmapped"] += 1
+        self._unmapped = name
+
+    async def _hand_on(self) -> bool:
+        """Whether all that waited is on disk; the first one that is not stays the first."""
         while self._waiting:
             try:
                 await self._context.emit(self._waiting[0])
             except HallctlError as exc:
-                self._context.log.warning("key not kept yet", terminal=self._context.terminal, why=exc.message)
-                await self._context.clock.sleep(AGAIN_S)
-                continue
+                if not self._refused:
+                    self._context.log.warning("key not kept yet", terminal=self._context.terminal, why=exc.message)
+                self._refused = True
+                return False
+            self._refused = False
             self._waiting.popleft()
+        return True
 
-    async def _until_news(self, hearing: "asyncio.Task[None]") -> None:
-        news = asyncio.create_task(self._news.wait())
-        try:
-            await asyncio.wait((hearing, news), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            news.cancel()
+
+async def _first(hearing: "asyncio.Task[None]", other: Coroutine[Any, Any, object]) -> None:
+    waiting = asyncio.create_task(other)
+    try:
+        await asyncio.wait((hearing, waiting), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
 
 
 class KeyboardPad(Keyboard, EvaluationPad):
@@ -152,10 +171,10 @@ class KeyboardPad(Keyboard, EvaluationPad):
         """From now on it is none."""
         self._asked = None
 
-    def _signal_of(self, name: str) -> Signal | None:
+    def _signal_of(self, name: str, at: float) -> Signal | None:  # noqa: ARG002  # a rating has no digits before it
         score = self._scores.get(name)
         if score is None:
-            self._counts["unmapped"] += 1
+            self._means_nothing(name)
             return None
         asked, self._asked = self._asked, None
         if asked is not None and self._context.clock.monotonic() >= self._ends_at:
@@ -184,11 +203,10 @@ class KeyboardKeypad(Keyboard, Keypad):
         typing = name in DIGITS or name == "KEY_BACKSPACE"
         return min(TYPED_AGAIN_S, self._options.repeat_s) if typing else self._options.repeat_s
 
-    def _signal_of(self, name: str) -> Signal | None:
-        now = self._context.clock.monotonic()
-        if now - self._typed_at > self._digits_s:
+    def _signal_of(self, name: str, at: float) -> Signal | None:
+        if not 0 <= at - self._typed_at <= self._digits_s:
             self._typed = ""
-        self._typed_at = now
+        self._typed_at = at
         if (key := self._keys.get(name)) is not None:
             typed, self._typed = self._typed, ""
             return KeyPressed(key, typed)
@@ -197,5 +215,5 @@ class KeyboardKeypad(Keyboard, Keypad):
         elif name == "KEY_BACKSPACE":
             self._typed = self._typed[:-1]
         else:
-            self._counts["unmapped"] += 1
+            self._means_nothing(name)
         return None

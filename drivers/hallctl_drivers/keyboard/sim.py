@@ -21,6 +21,8 @@ from hallctl_drivers.keyboard.keys import CODES
 
 _BOUNCES = 3
 _REPEATS = 5
+_BOUNCE_S = 0.0002
+_REPEAT_S = 0.033  # after a quarter of a second, as the kernel does
 
 
 class KeyboardSimulator(WireSimulator):
@@ -33,10 +35,6 @@ class KeyboardSimulator(WireSimulator):
         "dropped": "the kernel runs out of room at every key, and says so",
         "half_events": "the stream breaks off within an event (not on a real device)",
     }
-
-    def __init__(self, fault: str | None = None) -> None:
-        super().__init__(fault)
-        self._seconds = 1_700_000_000
 
     def feed(self, data: bytes) -> bytes:
         """A keyboard takes nothing."""
@@ -51,26 +49,29 @@ class KeyboardSimulator(WireSimulator):
             self._say(CODES[name])
 
     def _say(self, code: int) -> None:
-        down = self._report(code, PRESSED)
-        up = self._report(code, RELEASED)
+        now = self.now()
+        down = self._report(code, PRESSED, now)
+        up = self._report(code, RELEASED, now + 0.05)
         match self.fault:
             case "mute":
                 return
             case "chatter":
-                self.emit((down + up) * _BOUNCES)
+                edges = [(PRESSED, RELEASED)[edge % 2] for edge in range(2 * _BOUNCES)]
+                times = [now + edge * _BOUNCE_S for edge in range(2 * _BOUNCES)]
+                self.emit(b"".join(self._report(code, *edge) for edge in zip(edges, times, strict=True)))
             case "stuck":
-                self.emit(down + self._report(code, REPEATED) * _REPEATS)
+                times = [now + 0.25 + count * _REPEAT_S for count in range(_REPEATS)]
+                self.emit(down + b"".join(self._report(code, REPEATED, at) for at in times))
             case "dropped":
-                self.emit(self._event(EV_SYN, SYN_DROPPED, 0) + down + up)
+                self.emit(self._event(EV_SYN, SYN_DROPPED, 0, now) + down + up)
             case "half_events":
                 self.emit(down + up[:-7])
             case _:
                 self.emit(down + up)
 
-    def _report(self, code: int, value: int) -> bytes:
-        self._seconds += 1
-        scan = self._event(EV_MSC, MSC_SCAN, 0x70000 + code) if value != REPEATED else b""
-        return scan + self._event(EV_KEY, code, value) + self._event(EV_SYN, SYN_REPORT, 0)
+    def _report(self, code: int, value: int, at: float) -> bytes:
+        scan = self._event(EV_MSC, MSC_SCAN, 0x70000 + code, at) if value != REPEATED else b""
+        return scan + self._event(EV_KEY, code, value, at) + self._event(EV_SYN, SYN_REPORT, 0, at)
 
-    def _event(self, kind: int, code: int, value: int) -> bytes:
-        return Event(kind, code, value, self._seconds, 0).to_bytes()
+    def _event(self, kind: int, code: int, value: int, at: float) -> bytes:
+        return Event(kind, code, value, int(at), int(at % 1 * 1_000_000)).to_bytes()

@@ -160,7 +160,7 @@ async def test_each_key_has_its_meaning_and_the_frame_is_repeated_as_acknowledge
 
 async def test_a_key_that_nobody_knows_is_acknowledged_and_nothing_else(desk, keypad) -> None:
     async with listening(desk, keypad, desk.line()) as arrive:
-        for said in (codec.key_press(1, "", codec.KEY_ONE_METRE), codec.Frame(1, 1, b"\x0c\x0c")):
+        for said in (codec.key_press(1, "", 0x10), codec.Frame(1, 1, b"\x0c\x0c")):
             assert await arrive(said) == [said.to_bytes()]
         assert (await keypad.poll()).info["unmapped"] == 2
 
