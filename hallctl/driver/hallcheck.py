@@ -20,8 +20,7 @@ from hallctl.driver.discovery import driver_names, load_driver
 from hallctl.driver.plugin import Attachment, DriverPlugin
 from hallctl.errors import ConfigError, DriverLoadError
 from hallctl.transport import PortAddress
-from hallctl.transport.rfc2217 import remote_settings
-from hallctl.transport.serial_settings import SerialSettings
+from hallctl.transport.serial_settings import SerialSettings, remote_settings
 from hallctl.transport.usb_names import UsbName
 
 _ROLE_CAPABILITIES: Mapping[str, Capability] = {

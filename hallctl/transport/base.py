@@ -59,7 +59,8 @@ class PortAddress:
     def __str__(self) -> str:
         match self.scheme:
             case "tcp" | "rfc2217":
-                return f"{self.scheme}://{self.host}:{self.port}"
+                host = f"[{self.host}]" if ":" in self.host else self.host  # IPv6
+                return f"{self.scheme}://{host}:{self.port}"
             case "usb" | "usblp":  # two printers of one kind differ in their options only
                 return f"{self.scheme}://{self.host}" + (f"?{urlencode(self.options)}" if self.options else "")
         return f"{self.scheme}://{self.path}"

@@ -1,4 +1,7 @@
-"""What the query of a ``serial://`` URL says: baud=9600&parity=none&bytesize=8&stopbits=1&rs485=1&echo=1."""
+"""What the query of a ``serial://`` URL says: baud=9600&parity=none&bytesize=8&stopbits=1&rs485=1&echo=1.
+
+``rfc2217://`` has the same without rs485, and so has the raw ``tcp://`` port of a serial server that is a bus.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,6 +54,14 @@ class SerialSettings:
         """Seconds that one byte takes on the wire: start bit, data, parity, stop bits."""
         bits = 1 + self.bytesize + (self.parity != "N") + self.stopbits
         return bits / self.baud
+
+
+def remote_settings(address: PortAddress) -> SerialSettings:
+    """The line at the far port of a serial server; raises ``ConfigError``."""
+    settings = SerialSettings.from_address(address)
+    if settings.rs485:
+        raise ConfigError(f"{address}: rs485 is the serial server's own setting", hint="set it there; remove rs485=1")
+    return settings
 
 
 def _check_name(address: PortAddress, name: str) -> None:
