@@ -13,6 +13,7 @@ from hallctl.cli.output import EX_FAILED, EX_OK, json_option, print_json, report
 from hallctl.clock import SystemClock
 from hallctl.controller.discover import Draft, ask_bus, ask_network, hosts_of, listen_on_bus, local_ports
 from hallctl.driver import Attachment, DriverPlugin, driver_names, load_driver
+from hallctl.driver.buscheck import line_of, options_of
 from hallctl.errors import DriverLoadError, HallctlError
 from hallctl.transport import PortAddress
 
@@ -151,6 +152,11 @@ async def _tolerant(work: Awaitable[None]) -> bool:
 async def _one_bus(name: str, search: _Search, tell: Found) -> None:
     port, clock = PortAddress.parse(name), SystemClock()
     families = [plugin for plugin in search.plugins if plugin.attachment is Attachment.BUS]
+    line = line_of(port)
+    strangers = [plugin for plugin in families if line not in (None, plugin.line)]
+    families = [plugin for plugin in families if plugin not in strangers]
+    for plugin in strangers:
+        _say(f"{name}: {plugin.name} talks {plugin.line}; with {options_of(plugin.line)} in the port it is asked, too")
     asked = [plugin for plugin in families if plugin.addresses]
     progress = _Progress(name)
     async for find in ask_bus(port, asked, clock, addresses=search.addresses, progress=progress):

@@ -82,20 +82,25 @@ def _common_head(one: DriverPlugin, other: DriverPlugin) -> bytes | None:
 
 
 def _wrong_lines(hall: LoadedHall, bus: Bus, bus_loc: Loc, placed: list[_Placed]) -> Iterator[Problem]:
-    address = PortAddress.parse(bus.port)
-    if address.scheme == "tcp" and not address.options:
-        return  # a raw serial server: only its own settings know
-    settings = SerialSettings.from_address(address)
-    line = f"{settings.bytesize}{settings.parity}{settings.stopbits:g}"
+    line = line_of(PortAddress.parse(bus.port))
     for one in placed:
-        if one.plugin.line != line:
+        if line is not None and one.plugin.line != line:
             message = f"driver {one.plugin.name!r} talks {one.plugin.line}, bus {bus.id!r} is set to {line}"
-            wanted = _options(one.plugin.line)
+            wanted = options_of(one.plugin.line)
             hint = f"write {wanted} in its port ({_where(hall, bus_loc)}), or give this terminal another bus"
             yield hall.problem(message, (*one.loc, "bus"), code="bus.line", hint=hint)
 
 
-def _options(line: str) -> str:
+def line_of(address: PortAddress) -> str | None:
+    """How a port is set, as 8N1; ``None``: a raw serial server, only its own settings know. Raises ``ConfigError``."""
+    if address.scheme == "tcp" and not address.options:
+        return None
+    settings = SerialSettings.from_address(address)
+    return f"{settings.bytesize}{settings.parity}{settings.stopbits:g}"
+
+
+def options_of(line: str) -> str:
+    """What a port's query has to say for a line such as 7E1."""
     bits, parity, stops = line[0], line[1], line[2:]
     return f"bytesize={bits}&parity={_PARITIES[parity]}&stopbits={stops}"
 
