@@ -7,11 +7,11 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 
-from usb_lab import kernel_cases, usb_cases  # importing them puts their tests on the list
+from usb_lab import kernel_cases, keyboard_cases, usb_cases  # importing them puts their tests on the list
 from usb_lab.bench import CASES
 
 TEST_TIMEOUT_S = 120.0
-PARTS = (kernel_cases, usb_cases)
+PARTS = (kernel_cases, usb_cases, keyboard_cases)
 
 
 def tell(**message: object) -> None:

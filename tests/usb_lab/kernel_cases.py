@@ -100,7 +100,7 @@ async def prints_through_acm() -> None:
 @case("serial: an unplugged adapter comes back under the same node name, and the terminal with it")
 async def serial_comes_back() -> None:
     await comes_back(SerialGadget(), SERIAL_URL)
-    assert not TTY.exists()
+    await until("the node has gone", lambda: not TTY.exists())
 
 
 @case("serial: an adapter that is unplugged in the middle of a ticket leaves its outcome unknown")
