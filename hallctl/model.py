@@ -34,10 +34,11 @@ class TerminalStatus(StrEnum):
 
 
 class Severity(StrEnum):
-    """How much a fault matters: a warning still works, an error doesn't."""
+    """How much a fault matters: a warning still works, an error doesn't; critical: an error that nobody has taken."""
 
     WARNING = "warning"
     ERROR = "error"
+    CRITICAL = "critical"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ class EventType(StrEnum):
     POST_LEFT = "post.left"
     POST_RETURNED = "post.returned"
     POST_BLIND = "post.blind"
+    POST_PAUSE_OVER = "post.pause_over"
+    DUTY_CHANGED = "duty.changed"
     GAP = "gap"
 
 
@@ -164,7 +167,7 @@ class AlertState(StrEnum):
 class Evidence:
     """A file that proves an alert. ``path`` is local; the centre gets name, size and sha256 (hex)."""
 
-    kind: str  # "clip" | "snapshot"
+    kind: str  # "clip" | "snapshot"; further ones of an alert: "clip-2" ...
     path: str
     size: int
     sha256: str

@@ -70,25 +70,36 @@ class SsdLite:
 
 
 def score_at_post(detector: Detector, picture: Picture, zone: Sequence[Point], min_score: float = 0.05) -> float:
-    """The best score of a person whose box centre lies in the zone (fractions of the picture); 0: nobody.
+    """The best score of a person whose box centre lies in the zone (fractions of the picture); 0: nobody."""
+    found = people_near(detector, picture, zone, min_score)
+    return max((one.score for one in found if contains(zone, (one.x, one.y))), default=0.0)
 
-    The detector sees the zone's surroundings only: small people at a far counter are found that a look at the whole
+
+def people_near(
+    detector: Detector, picture: Picture, zone: Sequence[Point], min_score: float = 0.05
+) -> list[Detection]:
+    """Everybody in the zone's surroundings, as fractions of the whole picture.
+
+    The detector sees these surroundings only: small people at a far counter are found that a look at the whole
     picture misses.
     """
     height, width = picture.shape[:2]
+    x0, y0, x1, y1 = surroundings(zone, width, height)
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return []
+    wide, high = (x1 - x0) / width, (y1 - y0) / height
+    return [
+        Detection(x0 / width + one.x * wide, y0 / height + one.y * high, one.width * wide, one.height * high, one.score)
+        for one in detector.detect(picture[y0:y1, x0:x1], min_score)
+    ]
+
+
+def surroundings(zone: Sequence[Point], width: int, height: int) -> tuple[int, int, int, int]:
+    """The zone's bounding box with a margin, in pixels: left, top, right, bottom."""
     left, top, right, bottom = bounds(zone)
     dx, dy = (right - left) * MARGIN, (bottom - top) * MARGIN
     x0, y0 = int(max(0.0, left - dx) * width), int(max(0.0, top - dy) * height)
-    x1, y1 = int(min(1.0, right + dx) * width), int(min(1.0, bottom + dy) * height)
-    if x1 - x0 < 2 or y1 - y0 < 2:
-        return 0.0
-    found = detector.detect(picture[y0:y1, x0:x1], min_score)
-    inside = [
-        one.score
-        for one in found
-        if contains(zone, ((x0 + one.x * (x1 - x0)) / width, (y0 + one.y * (y1 - y0)) / height))
-    ]
-    return max(inside, default=0.0)
+    return x0, y0, int(min(1.0, right + dx) * width), int(min(1.0, bottom + dy) * height)
 
 
 def _decode(codes: npt.NDArray[Any], anchors: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 OURS = re.compile(r"^.+-(clip\.mp4|snapshot\.jpg)$")
+LEFT_OVER = re.compile(r"^.+-(clip\.mp4|snapshot\.jpg)(\.whole)?\.part$")
+LEFT_OVER_AFTER = timedelta(hours=6)  # nothing takes so long: it was broken off, and could not be made whole
 
 
 class Retention:
@@ -21,6 +23,7 @@ class Retention:
 
         ``keep``: names of files of open alerts. A file that can't be deleted is left for the next time.
         """
+        self._sweep(now)
         files = self._files()
         total = sum(size for _, _, size in files)
         deleted = []
@@ -33,6 +36,15 @@ class Retention:
                 total -= size
                 deleted.append(path.name)
         return deleted
+
+    def _sweep(self, now: datetime) -> None:
+        with contextlib.suppress(OSError):
+            for path in self._folder.iterdir():
+                if (
+                    LEFT_OVER.match(path.name)
+                    and now.timestamp() - path.stat().st_mtime > LEFT_OVER_AFTER.total_seconds()
+                ):
+                    path.unlink()
 
     def _files(self) -> list[tuple[Path, float, int]]:
         found = []

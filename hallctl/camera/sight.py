@@ -1,20 +1,33 @@
-"""Whether a picture can be judged at all: dark, covered and frozen pictures are no empty posts."""
+"""What can be said of each picture: whether it can be judged at all, and who is at which post."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from hallctl.camera.detector import Detector, Picture, score_at_post
+from hallctl.camera.detector import Detector, score_at_post, surroundings
+from hallctl.camera.picture import Grey, Picture
+from hallctl.camera.scene import Scene
 from hallctl.post.zone import Point
 
-DARK_MEAN = 16.0  # of 255: a capped lens gives 16 in limited range
-FLAT_DEVIATION = 4.0  # of 255: a hand or a sheet of paper before the lens
-FROZEN_KEYS, FROZEN_S = 4, 3.0  # so many identical key frames over so long; sensor noise never gives two
-UNCHANGED = 0.8  # mean difference of two small pictures below which nobody has moved
+DARK_MEAN = 16.0  # of 255
+FLAT_DEVIATION = 4.0  # of 255: a hand or a sheet of paper close before the lens
+SAME_PIXELS = 0.65  # of two key frames are equal where the sensor gives one picture; noise of 1 in 255 leaves 0.55
+UNCHANGED_MEAN, UNCHANGED_MOST = 0.8, 10.0  # of 255, of a post's surroundings: below both nobody has moved
 REUSE_CHECKS = 10  # a reused answer is never older than so many checks
-_SMALL = (96, 54)
+UNDECIDED = "doubtful"
+_SMALL = (160, 90)
+
+
+@dataclass
+class _Answer:
+    """The last answer of the detector about one post, and what the picture was like."""
+
+    small: Grey
+    score: float
+    reused: int = 0
 
 
 @dataclass
@@ -22,45 +35,66 @@ class Sight:
     """Judges the pictures of one camera, one after the other."""
 
     detector: Detector
-    posts: dict[str, Sequence[Point]]
-    reused: int = 0
+    posts: Mapping[str, Sequence[Point]]
+    frozen_after_s: float = 10.0
+    scene: Scene = field(default_factory=Scene)
+    looks: int = 0
+    _key: tuple[float, Grey] | None = None
+    _same_since: float | None = None
     _frozen: bool = False
-    _exact: int | None = None
-    _same: list[float] = field(default_factory=list)
-    _small: Picture | None = None
-    _scores: dict[str, float] = field(default_factory=dict)
+    _answers: dict[str, _Answer] = field(default_factory=dict)
 
     def note_key_frame(self, picture: Picture, at: float) -> None:
-        """Remember a key frame (``at``: seconds): they alone tell a frozen camera from a well compressed scene."""
-        exact = hash(picture[::4, ::4].tobytes())
-        self._same = [*self._same, at] if exact == self._exact else [at]
-        self._exact = exact
-        self._frozen = len(self._same) >= FROZEN_KEYS and at - self._same[0] >= FROZEN_S
-        del self._same[1:-FROZEN_KEYS]
+        """Remember a key frame (``at``: seconds). They alone tell a frozen camera from a scene that stands still:
+        between them an encoder repeats what has not changed, but each is made from the sensor anew."""
+        if self._key is not None and at - self._key[0] < 0.5:
+            return  # of MJPEG every picture is one
+        sample = np.ascontiguousarray(picture.grey[::3, ::3])
+        before, self._key = self._key, (at, sample)
+        if before is None or before[1].shape != sample.shape or float(np.mean(before[1] == sample)) < SAME_PIXELS:
+            self._same_since, self._frozen = at, False
+            return
+        self._frozen = self._same_since is not None and at - self._same_since >= self.frozen_after_s
 
-    def judge(self, picture: Picture) -> tuple[dict[str, float | None], str]:
-        """The best score at each post, or ``None`` for all with the reason why the picture can't be judged."""
-        reason = self._blind(picture)
-        if reason:
-            self._small = None
+    def judge(self, picture: Picture, at: float) -> tuple[dict[str, float | None], str]:
+        """The best score at each post, or ``None`` for those of which nothing can be said, with the reason.
+
+        ``dark``, ``covered``, ``frozen``, ``moved``: the camera can't see; ``""``: where there is a ``None`` all the
+        same, this one picture is doubtful and counts for nothing.
+        """
+        reason = self._blind(picture, at)
+        if reason and reason != UNDECIDED:
+            self._answers.clear()
             return dict.fromkeys(self.posts), reason
-        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-        small = np.asarray(cv2.resize(grey, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
-        if self._moved(small):
-            self._small, self.reused = small, 0
-            self._scores = {name: score_at_post(self.detector, picture, zone) for name, zone in self.posts.items()}
-        return dict(self._scores), ""
+        small = np.asarray(cv2.resize(picture.grey, _SMALL, interpolation=cv2.INTER_AREA), np.uint8)
+        scores: dict[str, float | None] = {
+            post: self._score(post, zone, picture, small) for post, zone in self.posts.items()
+        }
+        return scores, reason
 
-    def _moved(self, small: Picture) -> bool:
-        self.reused += 1
-        if self._small is None or self.reused >= REUSE_CHECKS:
-            return True
-        return float(np.mean(cv2.absdiff(small, self._small))) >= UNCHANGED
+    def _score(self, post: str, zone: Sequence[Point], picture: Picture, small: Grey) -> float:
+        x0, y0, x1, y1 = surroundings(zone, *_SMALL)
+        here = small[y0:y1, x0:x1]
+        last = self._answers.get(post)
+        if last is not None and last.reused + 1 < REUSE_CHECKS and _unchanged(here, last.small):
+            last.reused += 1
+            return last.score
+        self.looks += 1
+        score = score_at_post(self.detector, picture.bgr, zone)
+        self._answers[post] = _Answer(here.copy(), score)
+        return score
 
-    def _blind(self, picture: Picture) -> str:
-        grey = picture[::8, ::8].mean(axis=2)
-        if float(grey.mean()) < DARK_MEAN:
+    def _blind(self, picture: Picture, at: float) -> str:
+        rough = picture.grey[::8, ::8]
+        if float(rough.mean()) < DARK_MEAN:
             return "dark"
-        if float(grey.std()) < FLAT_DEVIATION:
+        if float(rough.std()) < FLAT_DEVIATION:
             return "covered"
-        return "frozen" if self._frozen else ""
+        return "frozen" if self._frozen else self.scene.judge(picture.grey, at)
+
+
+def _unchanged(here: Grey, before: npt.NDArray[np.uint8]) -> bool:
+    if here.size == 0 or here.shape != before.shape:
+        return False
+    difference = cv2.absdiff(here, before)
+    return float(difference.mean()) < UNCHANGED_MEAN and float(difference.max()) < UNCHANGED_MOST

@@ -14,167 +14,90 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
-import numpy as np
 
-from hallctl.camera.detector import Picture, SsdLite
-from hallctl.camera.messages import Job, line
-from hallctl.camera.recorder import Clip, Kept, Ring, StreamClock, sealed
-from hallctl.camera.sight import Sight
+from hallctl.camera.detectors import load_detector
+from hallctl.camera.messages import Job, Stream, line
+from hallctl.camera.watcher import Tape, Watcher
 from hallctl.errors import HallctlError
 
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 8.0
-STATUS_EVERY_S = 2.0
-KEY_EVERY_S = 0.5  # every picture of MJPEG is a key frame: so many are enough
-EARLY = 0.85  # a key frame that comes a little early for the next check is taken all the same
+RETRY_FIRST_S, RETRY_LAST_S = 1.0, 30.0
+_LOCK = threading.Lock()
 
 
-class Worker:
-    """Everything that the child does, in one loop over the stream's packets."""
-
-    def __init__(self, job: Job, commands: "queue.SimpleQueue[dict[str, Any]]") -> None:
-        self._job = job
-        self._commands = commands
-        self._sight = Sight(SsdLite(Path(job.model), published=job.published_model), dict(job.posts))
-        self._clock = StreamClock()
-        self._ring = Ring(job.ring_s, self._clock)
-        self._clips: dict[str, Clip] = {}
-        self._picture: Picture | None = None
-        self._stream: Any = None
-        self._decode_all = not job.remux
-        self._last_key: float | None = None
-        self._next_check = 0.0
-        self._next_status = 0.0
-        self._next_key = 0.0
-        self._frames = 0
-        self._detector_ms = 0.0
-        self._is_file = Path(job.url).is_file()
-
-    def run(self) -> None:
-        """Watch the stream until it ends; raises what PyAV raises."""
-        timeout = None if self._is_file else (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
-        with av.open(self._job.url, format=self._job.container, options=self._job.options, timeout=timeout) as source:
-            self._stream = stream = source.streams.video[0]
-            stream.codec_context.thread_count = 1
-            say(line("ready", codec=stream.codec_context.name, width=stream.width, height=stream.height))
-            began = time.time()
-            for packet in source.demux(stream):
-                if packet.size == 0:
-                    continue
-                if self._is_file:
-                    _keep_pace(packet, began)
-                self._take(packet, time.time())
-                self._obey()
-
-    def _take(self, packet: Any, now: float) -> None:
-        self._frames += 1
-        if packet.pts is not None and packet.dts is not None:
-            kept = Kept(bytes(packet), packet.pts, packet.dts, packet.is_keyframe, float(packet.pts * packet.time_base))
-            self._clock.note(kept.stamp, now)
-            self._ring.add(kept)
-            for clip in self._clips.values():
-                clip.add(kept)
-        self._choose_mode(packet, now)
-        due = now >= self._next_check - self._job.check_every_s * (1 - EARLY)
-        if self._decode_all:
-            pictures = self._decode(packet)
-            if pictures and packet.is_keyframe and now >= self._next_key:
-                self._next_key = now + KEY_EVERY_S
-                self._sight.note_key_frame(pictures[-1].to_ndarray(format="bgr24"), now)
-            if due and pictures:
-                self._look(pictures[-1], now)
-        elif packet.is_keyframe and due:
-            self._look_at_key_frame(packet, now)
-        if now >= self._next_status:
-            self._tell_status(now)
-
-    def _choose_mode(self, packet: Any, now: float) -> None:
-        """Key frames alone are enough only where they come at least as often as the check."""
-        if not packet.is_keyframe:
-            late = self._last_key is not None and now - self._last_key > 1.5 * self._job.check_every_s
-            self._decode_all = self._decode_all or late
-            return
-        self._last_key = now
-
-    def _look_at_key_frame(self, packet: Any, now: float) -> None:
-        pictures = self._decode(packet) or self._decode(None)
-        self._stream.codec_context.flush_buffers()
-        if pictures:
-            self._sight.note_key_frame(pictures[-1].to_ndarray(format="bgr24"), now)
-            self._look(pictures[-1], now)
-
-    def _decode(self, packet: Any) -> list[Any]:
-        """The pictures in a packet; a damaged one has none. Damage that lasts is silence, and silence is blindness."""
-        try:
-            return list(self._stream.codec_context.decode(packet))
-        except av.InvalidDataError:
-            return []
-
-    def _look(self, frame: Any, now: float) -> None:
-        self._next_check = now + self._job.check_every_s
-        self._picture = frame.to_ndarray(format="bgr24")
-        began = time.perf_counter()
-        scores, reason = self._sight.judge(self._picture)
-        self._detector_ms = (time.perf_counter() - began) * 1000
-        for post, score in scores.items():
-            say(line("observation", post=post, at=now, score=score, reason=reason))
-
-    def _tell_status(self, now: float) -> None:
-        mode = "all" if self._decode_all else "key"
-        fps = round(self._frames / STATUS_EVERY_S, 1) if self._next_status else 0.0
-        say(line("status", mode=mode, fps=fps, detector_ms=round(self._detector_ms, 1)))
-        self._next_status, self._frames = now + STATUS_EVERY_S, 0
-
-    def _obey(self) -> None:
-        while not self._commands.empty():
-            command = self._commands.get()
-            try:
-                self._carry_out(command)
-            except (OSError, ValueError, av.FFmpegError) as exc:
-                say(line("failed", request=command["do"], name=command["name"], message=str(exc)))
-
-    def _carry_out(self, command: dict[str, Any]) -> None:
-        name = command["name"]
-        match command["do"]:
-            case "clip_start":
-                folder, now = Path(self._job.evidence_dir), time.time()
-                clip = Clip(name, folder / f"{name}-clip.mp4", now + command["max_s"], self._clock)
-                for kept in self._ring.since(now - command["preroll_s"]):
-                    clip.add(kept)
-                self._clips[name] = clip
-            case "clip_finish":
-                if name not in self._clips:
-                    raise ValueError("no such clip is being taken")
-                result = self._clips[name].close(self._stream, remux=self._job.remux)
-                del self._clips[name]
-                say(line("clip", name=name, **result))
-            case "snapshot":
-                say(line("snapshot", name=name, **self._snapshot(name, command["post"])))
-
-    def _snapshot(self, name: str, post: str) -> dict[str, Any]:
-        if self._picture is None:
-            raise ValueError("there is no picture yet")
-        picture = self._picture.copy()
-        height, width = picture.shape[:2]
-        corners = np.array([(x * width, y * height) for x, y in self._job.posts[post]], np.int32)
-        cv2.polylines(picture, [corners], isClosed=True, color=(0, 200, 255), thickness=2)
-        path = Path(self._job.evidence_dir) / f"{name}-snapshot.jpg"
-        part = path.with_name(path.name + ".part")
-        part.touch(mode=0o600)
-        part.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
-        return sealed(part, path) | {"covers": None}
-
-
-def _keep_pace(packet: Any, began: float) -> None:
-    """A recording plays at its own pace."""
-    if packet.pts is not None and packet.time_base is not None:
-        time.sleep(max(0.0, began + float(packet.pts * packet.time_base) - time.time()))
-
-
-def say(message: bytes) -> None:
+def say(kind: str, **fields: Any) -> None:
     """One line to the daemon."""
-    sys.stdout.buffer.write(message)
-    sys.stdout.buffer.flush()
+    with _LOCK:
+        sys.stdout.buffer.write(line(kind, **fields))
+        sys.stdout.buffer.flush()
+
+
+def open_stream(stream: Stream) -> Any:
+    """The stream's container, from PyAV. Raises what PyAV raises."""
+    timeout = None if Path(stream.url).is_file() else (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+    source = av.open(stream.url, format=stream.container, options=stream.options, timeout=timeout)
+    if not source.streams.video:
+        raise HallctlError("the stream has no picture", hint="check url: it leads to sound only")
+    return source
+
+
+def watch(job: Job, commands: "queue.SimpleQueue[dict[str, Any]]") -> None:
+    """Watch until the stream ends; raises what PyAV raises."""
+    watcher = Watcher(job, load_detector(Path(job.model), kind=job.model_kind, sha256=job.model_sha256), say)
+    source = open_stream(job.watch)
+    watcher.open(source.streams.video[0])
+    if job.record is not None:
+        threading.Thread(target=record_for_ever, args=(job, job.record, watcher.tape), daemon=True).start()
+    pace = _Pace() if Path(job.watch.url).is_file() else None
+    for packet in source.demux(source.streams.video[0]):
+        if pace is not None:
+            pace.wait(packet)
+        watcher.take(packet, time.time())
+        while not commands.empty():
+            _obey(watcher, commands.get())
+    watcher.tape.settle()
+
+
+def record_for_ever(job: Job, stream: Stream, tape: Tape) -> None:
+    """Keep the stream that clips are made of; it comes and goes without the other."""
+    pause_s, told = RETRY_FIRST_S, ""
+    while True:
+        try:
+            source = open_stream(stream)
+            tape.open(source.streams.video[0])
+            if told:
+                say("recording", code="", message="", hint="")
+            pause_s, told = RETRY_FIRST_S, ""
+            for packet in source.demux(source.streams.video[0]):
+                if packet.size:
+                    tape.add(packet, time.time())
+            code, message, hint = "camera.ended", "the stream has ended", ""
+        except (HallctlError, av.FFmpegError, OSError) as exc:
+            code, message, hint = explain(exc)
+        if told != code:
+            told = code
+            say("recording", code=code, message=_without_secrets(message, job), hint=hint)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, RETRY_LAST_S)
+
+
+class _Pace:
+    """A recording that stands for a camera plays at its own pace."""
+
+    def __init__(self) -> None:
+        self._began = time.time()
+
+    def wait(self, packet: Any) -> None:
+        if packet.pts is not None:
+            time.sleep(max(0.0, self._began + float(packet.pts * packet.time_base) - time.time()))
+
+
+def _obey(watcher: Watcher, command: dict[str, Any]) -> None:
+    try:
+        watcher.obey(command)
+    except (OSError, ValueError, av.FFmpegError) as exc:
+        message = getattr(exc, "strerror", None) or str(exc)
+        say("failed", request=command["do"], name=command["name"], message=message)
 
 
 def explain(exc: BaseException) -> tuple[str, str, str]:  # noqa: PLR0911  # one return a kind of error
@@ -182,7 +105,7 @@ def explain(exc: BaseException) -> tuple[str, str, str]:  # noqa: PLR0911  # one
     network = "check the camera's power, cable and address"
     match exc:
         case HallctlError():
-            return "camera.model", exc.message, exc.hint
+            return "camera.model" if "model" in exc.message else "camera.no_picture", exc.message, exc.hint
         case av.HTTPUnauthorizedError() | av.HTTPForbiddenError():
             return "camera.unauthorised", "the camera refuses user and password", "check username and password"
         case av.HTTPNotFoundError():
@@ -191,6 +114,8 @@ def explain(exc: BaseException) -> tuple[str, str, str]:  # noqa: PLR0911  # one
             return "camera.stalled", "the camera stopped sending", network
         case FileNotFoundError():
             return "camera.unreachable", "there is no such device or file", "check url"
+        case PermissionError():
+            return "camera.unreachable", "the device may not be read", "put the daemon's user into the group video"
         case av.FFmpegError() | OSError():
             return "camera.unreachable", f"the stream can't be read: {exc.strerror or exc}", network
     return "camera.failed", repr(exc), "tell the maintainers; the log has the trace"
@@ -203,12 +128,12 @@ def main() -> int:
     commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(commands,), daemon=True).start()
     try:
-        Worker(job, commands).run()
+        watch(job, commands)
     except (HallctlError, av.FFmpegError, OSError) as exc:
         code, message, hint = explain(exc)
-        say(line("error", code=code, message=_without_secret(message, job), hint=hint))
+        say("error", code=code, message=_without_secrets(message, job), hint=hint)
         return 1
-    say(line("error", code="camera.ended", message="the stream has ended", hint=""))
+    say("error", code="camera.ended", message="the stream has ended", hint="")
     return 0
 
 
@@ -218,8 +143,11 @@ def _listen(commands: "queue.SimpleQueue[dict[str, Any]]") -> None:
     os._exit(0)  # the daemon has gone
 
 
-def _without_secret(text: str, job: Job) -> str:
-    return text.replace(job.url, job.shown_url)
+def _without_secrets(text: str, job: Job) -> str:
+    for stream in (job.watch, job.record):
+        if stream is not None:
+            text = text.replace(stream.url, stream.shown)
+    return text
 
 
 if __name__ == "__main__":

@@ -10,7 +10,21 @@ import click
 from hallctl.cli.output import prepare_output, report_error
 from hallctl.errors import HallctlError
 
-COMMANDS = ("discover", "check", "run", "status", "ticket", "printer", "call", "display", "rate", "alerts", "sim")
+COMMANDS = (
+    "discover",
+    "check",
+    "run",
+    "status",
+    "ticket",
+    "printer",
+    "call",
+    "display",
+    "rate",
+    "alerts",
+    "camera",
+    "duty",
+    "sim",
+)
 
 
 class Commands(click.Group):

@@ -27,7 +27,8 @@ def references(window: Window) -> Iterator[tuple[Loc, str]]:
         if (terminal := getattr(window, role)) is not None:
             yield (role,), terminal
     if window.post is not None:
-        yield ("post", "camera"), window.post.camera
+        for index, view in enumerate(window.post.watched_by):
+            yield ("post", *(("views", index) if window.post.views else ()), "camera"), view.camera
 
 
 def _duplicates(hall: LoadedHall) -> Iterator[Problem]:

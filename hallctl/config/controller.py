@@ -61,6 +61,9 @@ class Limits(Section):
     outbox_high_mib: int = Field(default=64, ge=8, description="the same for alerts and ratings, MiB")
     outbox_days: int = Field(default=14, ge=1, description="events older than this are trimmed once they were sent")
     evidence_mib: int = Field(default=4096, ge=16, description="disk for clips and snapshots, MiB")
+    evidence_free_mib: int = Field(
+        default=256, ge=0, description="no clip is begun while the disk has less free than this, MiB"
+    )
     evidence_days: int = Field(default=30, ge=1, description="evidence of cleared alerts older than this is deleted")
     commands_waiting: int = Field(
         default=16, ge=1, le=1000, description="commands queued for one terminal; more are rejected"

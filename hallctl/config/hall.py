@@ -2,11 +2,11 @@
 
 import itertools
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from hallctl.config.base import ClockTime, Day, Identifier, Section
+from hallctl.config.base import ClockTime, Identifier, Section
+from hallctl.config.posts import Attendance, DutyHours, Post
 
 
 class Bus(Section):
@@ -38,9 +38,6 @@ class Terminal(Section):
     options: dict[str, Any] = Field(default_factory=dict, description="what its driver wants to know")
 
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
 class Staff(Section):
     """Who serves at a window."""
 
@@ -51,23 +48,6 @@ class Staff(Section):
         default=None,
         description="a picture (PNG, JPEG, WebP) that pads show: a file beside hall.yaml, or its whole path",
     )
-
-
-class Post(Section):
-    """The staffed place at a window that a camera watches."""
-
-    camera: Identifier = Field(description="terminal id of the camera")
-    zone: list[tuple[Fraction, Fraction]] = Field(
-        min_length=3, description="corners of the place as fractions of the picture: [[x, y], ...], at least three"
-    )
-
-    @model_validator(mode="after")
-    def _encloses_something(self) -> Self:
-        following = [*self.zone[1:], self.zone[0]]
-        doubled = sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(self.zone, following, strict=True))
-        if abs(doubled) < 1e-6:
-            raise ValueError("the zone encloses nothing | its corners lie on one line; give them in order around it")
-        return self
 
 
 class Window(Section):
@@ -141,53 +121,6 @@ class Printing(Section):
         description="a ticket waits this long for a printer that can't print now (and never beyond its command's "
         "expiry), seconds; then it has failed and nothing is on paper",
     )
-
-
-class DutySpan(Section):
-    """Hours of one kind of day."""
-
-    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(description="on which weekdays")
-    start: ClockTime = Field(description="from, local time of the hall, HH:MM")
-    end: ClockTime = Field(description="to, local time of the hall, HH:MM; later than start")
-
-    @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> Self:
-        if self.end <= self.start:
-            raise ValueError("the end is not later than the start | a span stays within one day; write two spans")
-        return self
-
-
-def _time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as exc:  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(f"there is no time zone {name!r} | write an IANA name such as Asia/Shanghai") from exc
-    return name
-
-
-class DutyHours(Section):
-    """When posts have to be staffed."""
-
-    timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
-        default="Asia/Shanghai", description="IANA name of the hall's time zone"
-    )
-    spans: list[DutySpan] = Field(default_factory=list, description="regular hours; none: posts are never on duty")
-    closed: list[Day] = Field(default_factory=list, description="days without duty (holidays)")
-    extra: list[Day] = Field(default_factory=list, description="days with the Monday's hours (make-up workdays)")
-
-
-class Attendance(Section):
-    """How an empty post becomes an alert."""
-
-    grace_s: float = Field(
-        default=180.0, ge=1, description="a post may be empty for this long without an alert, seconds"
-    )
-    return_after_s: float = Field(default=5.0, ge=0, description="present for this long ends an absence, seconds")
-    blind_after_s: float = Field(
-        default=20.0, ge=1, description="no usable picture for this long is camera.blind, seconds"
-    )
-    preroll_s: float = Field(default=10.0, ge=0, le=60, description="of the clip before the post was left, seconds")
-    clip_max_s: float = Field(default=120.0, ge=5, le=900, description="longest clip, seconds")
 
 
 class Texts(Section):

@@ -77,17 +77,39 @@ class AlertBook:
         await self._commit(cleared)
         return cleared
 
-    async def add_evidence(self, alert: Alert, evidence: tuple[Evidence, ...]) -> Alert:
-        """Publish an alert again with more evidence, whether it is still open or cleared already."""
-        key = _key_of(alert)
-        current = self._open.get(key)
-        if current is not None and current.id == alert.id:
-            updated = self._open[key] = replace(current, evidence=(*current.evidence, *evidence))
+    async def add_evidence(self, alert_id: str, evidence: tuple[Evidence, ...]) -> Alert | None:
+        """Publish an alert again with more evidence, whether it is open or cleared; ``None`` when it is not known."""
+        return await self._change(alert_id, lambda alert: replace(alert, evidence=(*alert.evidence, *evidence)))
+
+    async def add_data(self, alert_id: str, data: JsonObject) -> Alert | None:
+        """Publish an alert again with more data; ``None`` when it is not known."""
+        return await self._change(alert_id, lambda alert: replace(alert, data={**alert.data, **data}))
+
+    async def _change(self, alert_id: str, change: Callable[[Alert], Alert]) -> Alert | None:
+        alert = self.by_id(alert_id)
+        if alert is None:
+            return None
+        changed = change(alert)
+        if alert.state is AlertState.CLEARED:
+            self._over[alert_id] = changed
         else:
-            over = self._over.get(alert.id) or alert.cleared(self._clock.now())
-            updated = self._over[alert.id] = replace(over, evidence=(*over.evidence, *evidence))
-        await self._commit(updated)
-        return updated
+            self._open[_key_of(alert)] = changed
+        await self._commit(changed)
+        return changed
+
+    def by_id(self, alert_id: str) -> Alert | None:
+        """An alert that is open, or was cleared a while ago."""
+        return next((one for one in self._open.values() if one.id == alert_id), self._over.get(alert_id))
+
+    async def escalate(self, kind: AlertKind, after_s: float) -> None:
+        """Alerts of this kind that nobody has acknowledged for so long are published again, as critical."""
+        now = self._clock.now()
+        for key, alert in list(self._open.items()):
+            waits = alert.kind is kind and alert.state is AlertState.RAISED and alert.severity is not Severity.CRITICAL
+            if waits and (now - alert.raised_at).total_seconds() >= after_s:
+                data = {**alert.data, "escalated_at": now.isoformat()}
+                self._open[key] = urgent = replace(alert, severity=Severity.CRITICAL, data=data)
+                await self._commit(urgent)
 
     async def acknowledge(self, alert_id: str, by: str) -> Alert:
         """Somebody takes care of it. Raises ``RequestRefused`` when no such alert is open."""

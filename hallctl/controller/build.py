@@ -225,6 +225,7 @@ class Controller:
             clock=self._clock,
             on_window=lambda window: attendance.window_changed(self._hall.window(window)),
             changed=self._memory.changed,
+            attendance=attendance,
         )
 
     def _with(self, capability: Capability) -> list[str]:

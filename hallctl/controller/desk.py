@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 
 from hallctl.clock import Clock
 from hallctl.controller.alerts import AlertBook
+from hallctl.controller.attendance import Attendance
 from hallctl.controller.evidence import EvidenceStore
 from hallctl.controller.executor import Executor, Outcome
 from hallctl.controller.printing import TicketDesk
 from hallctl.controller.requests import (
+    AcceptScene,
     AcknowledgeAlert,
     BeepKeypad,
     CallNumber,
@@ -15,6 +17,7 @@ from hallctl.controller.requests import (
     PrintTicket,
     RecallNumber,
     SetDisplay,
+    SetDuty,
     SetWindow,
     ShowQueue,
     ShowText,
@@ -43,6 +46,7 @@ class CommandHandler:
         clock: Clock,
         on_window: Callable[[str], Awaitable[None]],
         changed: Callable[[], None],
+        attendance: Attendance,
     ) -> None:
         self._hall = hall
         self._executor = executor
@@ -53,6 +57,7 @@ class CommandHandler:
         self._clock = clock
         self._on_window = on_window
         self._changed = changed
+        self._attendance = attendance
 
     async def handle(self, command: Command, progress: Progress) -> Reply:
         """Carry out one command; ``progress`` takes what is known on the way."""
@@ -63,7 +68,7 @@ class CommandHandler:
         except HallctlError as exc:
             return Reply(command.id, ReplyState.FAILED, getattr(exc, "code", "error"), exc.message, exc.hint)
 
-    async def _dispatch(self, command: Command, progress: Progress) -> Reply:  # noqa: PLR0911  # one return a command
+    async def _dispatch(self, command: Command, progress: Progress) -> Reply:  # noqa: PLR0911, PLR0912  # one case a command
         match read_request(command):
             case PrintTicket() as request:
                 return await self._tickets.print_ticket(command, request, progress)
@@ -88,6 +93,12 @@ class CommandHandler:
                 plan = self._hall.set_state(window, state, self._clock.now())
                 await self._on_window(window)
                 return await self._carry_out(command, plan)
+            case SetDuty(date=day, spans=spans):
+                hours = None if spans is None else [(span.start, span.end) for span in spans]
+                return Reply(command.id, ReplyState.SUCCEEDED, data=await self._attendance.set_duty(day, hours))
+            case AcceptScene(camera=camera):
+                self._attendance.accept_scene(camera)
+                return Reply(command.id, ReplyState.SUCCEEDED)
             case AcknowledgeAlert(alert=alert, by=by):
                 await self._alerts.acknowledge(alert, by)
                 return Reply(command.id, ReplyState.SUCCEEDED)

@@ -1,6 +1,7 @@
 """What commands carry: their data, validated. The names are those of the MQTT contract."""
 
-from typing import Annotated, Literal, Self
+from datetime import date, time
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -94,6 +95,32 @@ class SetWindow(Request):
     state: WindowState
 
 
+class DutySpan(Request):
+    """Hours of a day, in the hall's time."""
+
+    start: time
+    end: time
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("end is not later than start")
+        return self
+
+
+class SetDuty(Request):
+    """``duty.set``: the hours of one day, whatever hall.yaml and the calendar say; no hours: nobody has to be there."""
+
+    date: date
+    spans: list[DutySpan] | None = Field(None, description="the day's hours; left out: as hall.yaml says again")
+
+
+class AcceptScene(Request):
+    """``camera.accept``: what a camera shows now is right: it was moved on purpose."""
+
+    camera: Name
+
+
 class AcknowledgeAlert(Request):
     """``alert.acknowledge``: somebody takes care of an alert."""
 
@@ -105,7 +132,7 @@ class FetchEvidence(Request):
     """``evidence.fetch``: one chunk of a clip or snapshot; the reply carries base64, total size and sha256."""
 
     alert: Name
-    kind: Literal["clip", "snapshot"]
+    kind: Annotated[str, StringConstraints(pattern=r"^(clip|snapshot)(-\d{1,3})?$")]
     offset: Annotated[int, Field(ge=0)] = 0
 
 
@@ -120,6 +147,8 @@ REQUESTS: dict[str, type[Request]] = {
     "keypad.beep": BeepKeypad,
     "evaluation.start": StartEvaluation,
     "window.set": SetWindow,
+    "duty.set": SetDuty,
+    "camera.accept": AcceptScene,
     "alert.acknowledge": AcknowledgeAlert,
     "evidence.fetch": FetchEvidence,
 }

@@ -13,6 +13,7 @@ from hallctl.driver.capability import (
     PrintJob,
     PrintOutcome,
     PrintState,
+    StreamSpec,
     TicketPrinter,
 )
 from hallctl.driver.discovery import driver_names, load_driver
@@ -53,6 +54,7 @@ __all__ = [
     "Simulator",
     "StaffCard",
     "StreamSimulator",
+    "StreamSpec",
     "TerminalContext",
     "TerminalDriver",
     "TicketPrinter",

@@ -139,21 +139,34 @@ class Keypad(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureSpec:
+class StreamSpec:
     """How the camera room opens a stream with PyAV: ``av.open(url, format=container, options=options)``.
 
     ``url`` may hold credentials: it never goes into a log, topic or state; ``shown_url`` does.
-    ``remux``: packets can go into an MP4 clip as they are (H.264/H.265); otherwise the clip is encoded.
     """
 
     url: str
     shown_url: str
     container: str | None = None
     options: JsonObject = field(default_factory=dict)
-    remux: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSpec:
+    """What the camera room has to know of a camera.
+
+    ``watch`` is looked at. ``record``: another stream of the same camera for clips; ``None``: clips are of ``watch``.
+    ``masks``: polygons in fractions of the picture that nobody may see. ``model``: an ONNX file; ``None``: the box's.
+    """
+
+    watch: StreamSpec
+    record: StreamSpec | None = None
     check_every_s: float = 2.0
     min_score: float = 0.3
+    masks: tuple[tuple[tuple[float, float], ...], ...] = ()
     model: str | None = None
+    model_kind: str = "auto"
+    model_sha256: str | None = None
 
 
 class Camera(ABC):

@@ -1,6 +1,8 @@
-"""Zone, presence state machine and duty hours of posts; pure, driven by observations and a clock."""
+"""Zones, views, presence state machines and duty hours of posts; pure, driven by looks and a clock."""
 
-from hallctl.post.duty import on_duty
+from hallctl.post.duty import DutyCalendar
+from hallctl.post.lens import Lens
 from hallctl.post.machine import PostMachine
+from hallctl.post.views import Look, Views
 
-__all__ = ["PostMachine", "on_duty"]
+__all__ = ["DutyCalendar", "Lens", "Look", "PostMachine", "Views"]

@@ -1,76 +1,32 @@
 """A camera end to end: a real RTSP stream (read by FFmpeg's client), the child process, clips and snapshots."""
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 
 import av
 import pytest
-import structlog
-from hallctl_drivers.camera import PLUGIN
+from camera.watched import Watched, empty, present
 from hallctl_drivers.camera.sim import CameraSimulator
 
-from hallctl.camera.runner import CameraRunner
-from hallctl.clock import SystemClock
-from hallctl.driver import TerminalContext
 from hallctl.errors import TransportError, TransportUnavailable
-
-ZONE = [(0.2, 0.05), (0.8, 0.05), (0.8, 1.0), (0.2, 1.0)]
-
-
-async def nothing(_signal):
-    return
-
-
-class Watched:
-    """A runner with what it saw."""
-
-    def __init__(self, url, folder, model, **options):
-        self.seen = []
-        self._arrived = asyncio.Condition()
-        context = TerminalContext("camera-1", SystemClock(), structlog.get_logger(), nothing)
-        options = {"url": url, "check_every_s": 0.5, **options}
-        spec = PLUGIN.make(context, PLUGIN.options.model_validate(options)).capture()
-        self.runner = CameraRunner(
-            context, spec, {"w1": ZONE}, evidence_dir=folder, model=model, on_observation=self._observed
-        )
-        self.task = None
-
-    async def __aenter__(self):
-        await self.runner.start(None)
-        self.task = asyncio.create_task(self.runner.listen())
-        return self
-
-    async def __aexit__(self, *_exc):
-        self.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, TransportError):
-            await self.task
-        await self.runner.stop()
-
-    async def _observed(self, observation):
-        async with self._arrived:
-            self.seen.append(observation)
-            self._arrived.notify_all()
-
-    async def until(self, wanted, seconds=15):
-        async with asyncio.timeout(seconds), self._arrived:
-            await self._arrived.wait_for(lambda: self.seen and wanted(self.seen[-1]))
 
 
 async def test_a_person_who_goes_and_comes_is_seen_and_the_clip_shows_what_it_says(model, person, tmp_path):
     camera = CameraSimulator(person=person)
     async with camera.serve("127.0.0.1", 0) as url, Watched(url, tmp_path, model) as watched:
-        await watched.until(lambda seen: seen.score is not None and seen.score > 0.8)
+        await watched.until(present)
         camera.set_scene("empty")
-        await watched.until(lambda seen: seen.score is not None and seen.score < 0.1)
-        await watched.runner.start_clip("w1-1", 3.0, 60.0)
+        await watched.until(empty)
+        watched.runner.start_clip("w1-1", watched.now() - timedelta(seconds=3), 60.0)
         snapshot = await watched.runner.snapshot("w1-1", "w1")
         camera.set_scene("present")
-        await watched.until(lambda seen: seen.score is not None and seen.score > 0.8)
-        clip = await watched.runner.finish_clip("w1-1")
+        await watched.until(present)
+        watched.runner.finish_clip("w1-1")
+        clip = await watched.clip("w1-1")
         assert (await watched.runner.poll()).info["codec"] == "h264"
     assert camera.refused == []
     for evidence in (snapshot, clip):
@@ -91,8 +47,8 @@ async def test_a_person_who_goes_and_comes_is_seen_and_the_clip_shows_what_it_sa
 async def test_a_camera_that_can_not_see_says_so_and_never_empty(model, person, tmp_path, scene, reason):
     camera = CameraSimulator(scene, person=person)
     async with camera.serve("127.0.0.1", 0) as url, Watched(url, tmp_path, model) as watched:
-        await watched.until(lambda seen: seen.score is None and seen.reason == reason)
-        assert all(seen.score is None or seen.score > 0.8 for seen in watched.seen)
+        await watched.until(lambda look: look.score is None and look.reason == reason)
+        assert all(look.score is None or look.score > 0.8 for look in watched.looks)
 
 
 async def test_a_refused_password_is_its_own_code_and_never_shown(model, tmp_path, monkeypatch):

@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from hallctl.driver import DriverOptions
 from hallctl.errors import ConfigError
@@ -37,21 +37,47 @@ class PasswordRef(BaseModel):
             raise ConfigError(f"the camera's password file {self.file} can't be read: {exc.strerror}") from exc
 
 
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Polygon = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3)]
+
+
+def _no_secrets(url: str | None) -> str | None:
+    if url is not None and "://" in url and "@" in url.split("/")[2]:
+        raise ValueError("user and password don't belong into a URL | use username and password")
+    return url
+
+
+Url = Annotated[str, AfterValidator(_no_secrets)]
+
+
 class CameraOptions(DriverOptions):
     """A stream and how it is looked at."""
 
-    url: str = Field(
+    url: Url = Field(
         description="rtsp://HOST/PATH, http://HOST/PATH (MJPEG), /dev/video0 or a file; without user and password"
+    )
+    sub_url: Annotated[str | None, AfterValidator(_no_secrets)] = Field(
+        default=None,
+        description="a smaller stream of the same camera, which is looked at instead; clips are still of url",
     )
     username: str | None = Field(default=None, description="user of the camera")
     password: PasswordRef | None = Field(default=None, description="password of the camera, by reference")
     transport: Literal["tcp", "udp"] = Field(default="tcp", description="how RTP travels; tcp loses nothing")
+    video_format: str | None = Field(default=None, description="of /dev/video: mjpeg, yuyv422 ...; default: its own")
+    video_size: str | None = Field(
+        default=None, pattern=r"^\d+x\d+$", description="of /dev/video: WIDTHxHEIGHT; default: its own"
+    )
     check_every_s: float = Field(default=2.0, ge=0.2, le=60, description="how often the posts are looked at, seconds")
     min_score: float = Field(default=0.3, gt=0, lt=1, description="from which score on a detection is a person")
-    model: Path | None = Field(default=None, description="another ONNX model of the same kind; default: the box's")
-
-    @model_validator(mode="after")
-    def _no_secrets(self) -> Self:
-        if "@" in self.url.split("/", 3)[2:3][0] if self.url.count("/") >= 2 else False:
-            raise ValueError("user and password don't belong into url: use username and password")
-        return self
+    masks: list[Polygon] = Field(
+        default_factory=list,
+        description="places that nobody may see, corners as fractions of the picture: black for the detector and in "
+        "all evidence; clips are encoded then, which costs processor time while one is taken",
+    )
+    model: Path | None = Field(default=None, description="an ONNX model of your own; default: the box's")
+    model_kind: str = Field(
+        default="auto", description="its head: ssdlite, yolox, nanodet, or a plug-in's; auto: found out by its shapes"
+    )
+    model_sha256: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", description="sha256 of model's file, hex; another file is refused"
+    )
