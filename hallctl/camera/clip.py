@@ -27,6 +27,8 @@ PLAYABLE = ("yuv420p", "yuvj420p")  # of H.264; browsers decode no other
 FRAGMENT_US = 1_000_000
 SYNC_EVERY_S = 5.0  # of the stream: what a power cut may take
 WAITING = 4000  # packets that a slow disk may have to catch up with
+LONGEST_STEP_BACK_S = 1.0
+LOOK_S = 0.5  # for an end that found no place among the packets
 MILLISECOND = Fraction(1, 1000)
 _GROWING = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": str(FRAGMENT_US)}
 _ENCODER = {"preset": "veryfast", "crf": "26", "g": "50", "bf": "0"}
@@ -79,6 +81,7 @@ class ClipWriter(threading.Thread):
         self._packets: queue.Queue[tuple[Kept, float] | None] = queue.Queue(WAITING)
         self._first: tuple[Kept, float] | None = None
         self._overflown = False
+        self._over = threading.Event()
         self._wanted = True
 
     def add(self, packet: Kept, wall: float) -> None:
@@ -94,8 +97,9 @@ class ClipWriter(threading.Thread):
 
     def finish(self) -> None:
         """The clip is over; ``done`` tells when the file stands."""
+        self._over.set()
         with contextlib.suppress(queue.Full):
-            self._packets.put_nowait(None)
+            self._packets.put_nowait(None)  # so that it need not look for itself
 
     def discard(self) -> None:
         """Nobody needs it: the file goes, and ``done`` is not called."""
@@ -108,7 +112,7 @@ class ClipWriter(threading.Thread):
             self._ask_for_space()
             covers = self._write()
             taken = finished(self._part, self._path, covers) if self._wanted else None
-        except (OSError, av.FFmpegError, HallctlError) as exc:
+        except Exception as exc:  # noqa: BLE001  # whatever it is: somebody waits for a word of this clip
             self._fail(exc)
             return
         if taken is None:
@@ -116,6 +120,14 @@ class ClipWriter(threading.Thread):
             return
         slow = ClipLost("the disk for evidence is too slow: the clip ends early", hint="check the disk")
         self._done(self.clip, taken, slow if self._overflown else None)
+
+    def _next(self) -> tuple[Kept, float] | None:
+        while True:
+            try:
+                return self._packets.get(timeout=LOOK_S)
+            except queue.Empty:
+                if self._over.is_set():
+                    return None
 
     def _fail(self, exc: Exception) -> None:
         kept = None
@@ -135,7 +147,7 @@ class ClipWriter(threading.Thread):
             )
 
     def _write(self) -> tuple[float, float]:
-        first = self._packets.get()
+        first = self._next()
         if first is None:
             raise ClipLost("the clip has no picture", hint="the camera sends none")
         origin, began = first
@@ -152,7 +164,7 @@ class ClipWriter(threading.Thread):
                     if ended - synced >= SYNC_EVERY_S:
                         synced = ended
                         file.sync()
-                    item = self._packets.get()
+                    item = self._next()
                 track.close()
         return began, ended
 
@@ -163,10 +175,15 @@ class _Copied:
     def __init__(self, out: Any, source: Source, origin: Kept) -> None:
         self._out = out
         self._base = origin.dts
+        self._last = origin.dts - 1
         self._time_base = source.template.time_base
         self._stream = out.add_stream_from_template(source.template)
 
     def add(self, kept: Kept) -> None:
+        if kept.dts <= self._last:
+            _require_forward(kept, self._last, self._time_base)
+            return
+        self._last = kept.dts
         packet = av.Packet(kept.data)
         packet.pts, packet.dts = kept.pts - self._base, kept.dts - self._base
         packet.time_base = self._time_base
@@ -190,7 +207,7 @@ class _Encoded:
             self._decoder.pix_fmt = codec.pix_fmt
         if codec.extradata:
             self._decoder.extradata = codec.extradata
-        self._decoder.time_base = self._time_base = source.template.time_base
+        self._time_base = source.template.time_base
         self._stream = out.add_stream("libx264", rate=25, options=_ENCODER)
         self._stream.width, self._stream.height = codec.width // 2 * 2, codec.height // 2 * 2
         self._stream.pix_fmt = "yuv420p"
@@ -218,6 +235,12 @@ class _Encoded:
             picture.pts, picture.time_base = moment, MILLISECOND
             self._last = moment
             self._out.mux(self._stream.encode(picture))
+
+
+def _require_forward(kept: Kept, last: int, time_base: Any) -> None:
+    """A packet of a moment ago is passed over; a camera that sets its clock back ends the clip."""
+    if (last - kept.dts) * time_base > LONGEST_STEP_BACK_S:
+        raise ClipLost("the camera's time went back: the clip ends there", hint="see to the camera's clock (NTP)")
 
 
 def _decoded(decoder: Any, packet: Any) -> list[Any]:

@@ -15,6 +15,7 @@ import av
 from hallctl.errors import HallctlError
 
 PART = ".part"
+INDEX_BYTES, INDEX_BYTES_A_PICTURE = 8192, 40  # more than an MP4's index takes: what is left over stays empty
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -100,7 +101,7 @@ def salvaged(part: Path, path: Path) -> Taken | None:
         with av.open(str(part)) as source:
             began = float(json.loads(source.metadata["comment"])["from"])
             stamps = [float(packet.pts * packet.time_base) for packet in _packets(source) if packet.pts is not None]
-    except (av.InvalidDataError, ValueError, KeyError, IndexError):
+    except (av.InvalidDataError, av.EOFError, ValueError, KeyError, IndexError):
         pass  # broken off before the first picture
     if not stamps:
         part.unlink(missing_ok=True)
@@ -134,10 +135,15 @@ def explained(exc: Exception) -> HallctlError:
 
 
 def _remux(part: Path, whole: Path) -> None:
-    os.close(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    """Copy the packets into a file with its index in front. Through our own file, because FFmpeg's stays open, and the
+    disk full, when its last write fails."""
+    with av.open(str(part)) as source:
+        count = sum(1 for _ in _packets(source))
+    index = {"moov_size": str(INDEX_BYTES + INDEX_BYTES_A_PICTURE * count)}
     with (
         av.open(str(part)) as source,
-        av.open(str(whole), "w", format="mp4", options={"movflags": "+faststart"}) as out,
+        GrowingFile(whole) as file,
+        av.open(file, "w", format="mp4", options=index) as out,
     ):
         out.metadata.update(source.metadata)
         target = out.add_stream_from_template(source.streams.video[0])
@@ -150,5 +156,5 @@ def _packets(source: Any) -> Iterator[Any]:
     """Every whole packet of a file that may end in the middle of one."""
     with contextlib.suppress(av.InvalidDataError):
         for packet in source.demux(source.streams.video[0]):
-            if packet.size and packet.dts is not None:
+            if packet.size and packet.dts is not None and not packet.is_corrupt:
                 yield packet

@@ -4,6 +4,7 @@ The scene is kept as the strength of its edges, of the logarithm of brightness: 
 and leaves that alone. Person-sized parts of it may be hidden at any time; a camera that was turned loses nearly all.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hallctl.post.zone import Point
+
 WIDTH, HEIGHT = 192, 108
 ROWS, COLUMNS = 4, 6
 LEARN_LOOKS, LEARN_S = 5, 4.0
@@ -19,6 +22,7 @@ ADAPT = 0.02  # of each look that fits
 FITS = 0.5  # correlation of a sector's edges with the reference's
 LOST_SHARE = 0.34  # of the sectors that have features; fewer that fit: another scene
 SAME_SHARE = 0.7  # of the sectors, two looks at a scene that stands still
+LEAST_ROOM = 0.3  # of a sector must count
 FEWEST_SECTORS = 4  # with features; a bare wall can't tell whether the camera was moved
 FEATURES = 0.02  # mean edge strength from which on a sector has features
 BARE = 0.3  # of the contrast of the reference's edges: less is no scene but something before the lens
@@ -30,12 +34,22 @@ Edges = npt.NDArray[np.float32]
 
 @dataclass
 class Scene:
-    """The reference of one camera, and what has been seen since it did not fit."""
+    """The reference of one camera, and what has been seen since it did not fit.
 
+    ``busy``: polygons in fractions of the picture, the posts' zones: people come and go there, so nothing there counts.
+    """
+
+    busy: Sequence[Sequence[Point]] = ()
     reference: Edges | None = None
     _looks: int = 0
     _began: float = 0.0
     _misfits: list[tuple[float, Edges]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        counts = np.ones((HEIGHT, WIDTH), np.uint8)
+        for zone in self.busy:
+            cv2.fillPoly(counts, [np.array([(round(x * WIDTH), round(y * HEIGHT)) for x, y in zone], np.int32)], (0,))
+        self._counts = _tiles(counts.astype(np.float32))
 
     def judge(self, grey: npt.NDArray[np.uint8], at: float) -> str:
         """``""``: the scene fits; ``moved`` or ``covered``: it does not, and stands still; ``doubtful``: not yet sure.
@@ -46,10 +60,10 @@ class Scene:
         if self.reference is None or self._looks < LEARN_LOOKS or at - self._began < LEARN_S:
             self._learn(edges, at)
             return ""
-        if int(_sectors(self.reference).sum()) < FEWEST_SECTORS:
+        if int(self._sectors(self.reference).sum()) < FEWEST_SECTORS:
             return ""  # too little to tell by
-        bare = float(edges.std()) < BARE * float(self.reference.std())
-        if not bare and _share(self.reference, edges, self.reference) >= LOST_SHARE:
+        bare = self._contrast(edges) < BARE * self._contrast(self.reference)
+        if not bare and self._share(self.reference, edges, self.reference) >= LOST_SHARE:
             self._misfits.clear()
             self.reference += ADAPT * (edges - self.reference)
             return ""
@@ -80,7 +94,7 @@ class Scene:
             self.reference, self._looks, self._began = saved, LEARN_LOOKS, float("-inf")
 
     def _learn(self, edges: Edges, at: float) -> None:
-        if self.reference is None or _share(self.reference, edges, self.reference) < LOST_SHARE:
+        if self.reference is None or self._share(self.reference, edges, self.reference) < LOST_SHARE:
             self.reference, self._looks, self._began = edges, 0, at
         self._looks += 1
         self.reference += (edges - self.reference) / self._looks
@@ -93,8 +107,32 @@ class Scene:
             return "covered"
         recent = [one for one in self._misfits if at - one[0] <= SURE_S] or self._misfits
         recent = self._misfits[-max(SURE_LOOKS, len(recent)) : -1]
-        stands = all(_share(edges, earlier, edges) >= SAME_SHARE for _, earlier in recent)
+        stands = all(self._share(edges, earlier, edges) >= SAME_SHARE for _, earlier in recent)
         return "moved" if stands else "doubtful"
+
+    def _centred(self, edges: Edges) -> Edges:
+        """Each sector about its mean, zero where nothing counts."""
+        tiles, counts = _tiles(edges), self._counts
+        mean = (tiles * counts).sum(axis=1, keepdims=True) / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        return np.asarray((tiles - mean) * counts, np.float32)
+
+    def _sectors(self, reference: Edges) -> npt.NDArray[np.bool_]:
+        """Which sectors have features, where they count."""
+        room = self._counts.sum(axis=1)
+        deviation = np.sqrt((self._centred(reference) ** 2).sum(axis=1) / np.maximum(room, 1))
+        return np.asarray((deviation >= FEATURES) & (room >= LEAST_ROOM * self._counts.shape[1]))
+
+    def _contrast(self, edges: Edges) -> float:
+        return float(np.sqrt((self._centred(edges) ** 2).mean()))
+
+    def _share(self, one: Edges, other: Edges, features: Edges) -> float:
+        """The share of the sectors with features in which the two correlate; 1 where none has any."""
+        chosen = self._sectors(features)
+        if not chosen.any():
+            return 1.0
+        a, b = (self._centred(edges)[chosen] for edges in (one, other))
+        norm = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1)) + 1e-9
+        return float(((a * b).sum(axis=1) / norm >= FITS).mean())
 
 
 def edges_of(grey: npt.NDArray[np.uint8]) -> Edges:
@@ -109,19 +147,3 @@ def _tiles(edges: Edges) -> Edges:
     high, wide = HEIGHT // ROWS, WIDTH // COLUMNS
     tiles = edges.reshape(ROWS, high, COLUMNS, wide).swapaxes(1, 2)
     return tiles.reshape(ROWS * COLUMNS, high * wide)
-
-
-def _sectors(reference: Edges) -> npt.NDArray[np.bool_]:
-    """Which sectors have features."""
-    return np.asarray(_tiles(reference).std(axis=1) >= FEATURES)
-
-
-def _share(one: Edges, other: Edges, features: Edges) -> float:
-    """The share of the sectors with features in which the two correlate; 1 where none has any."""
-    chosen = _sectors(features)
-    if not chosen.any():
-        return 1.0
-    a, b = (_tiles(edges)[chosen] for edges in (one, other))
-    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
-    norm = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1)) + 1e-9
-    return float(((a * b).sum(axis=1) / norm >= FITS).mean())

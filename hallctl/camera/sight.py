@@ -37,12 +37,15 @@ class Sight:
     detector: Detector
     posts: Mapping[str, Sequence[Point]]
     frozen_after_s: float = 10.0
-    scene: Scene = field(default_factory=Scene)
+    scene: Scene = field(init=False)
     looks: int = 0
     _key: tuple[float, Grey] | None = None
     _same_since: float | None = None
     _frozen: bool = False
     _answers: dict[str, _Answer] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.scene = Scene(tuple(self.posts.values()))
 
     def note_key_frame(self, picture: Picture, at: float) -> None:
         """Remember a key frame (``at``: seconds). They alone tell a frozen camera from a scene that stands still:

@@ -17,6 +17,7 @@ from hallctl.errors import ConfigError
 
 LOOKS_A_GRACE = 4  # at least, so that a short grace is found out in time
 FASTEST_S = 0.2
+FROZEN_LEAST_S = 3.0  # a frozen picture has to be told before the grace is over, as far as that can be
 RING_MARGIN_S = 10.0  # of the packet ring beyond the pre-roll: a key frame may be that far away
 
 Zones = Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]  # window -> camera -> corners
@@ -58,7 +59,7 @@ def camera_job(
         evidence_dir=str(evidence),
         free_bytes=free_bytes,
         ring_s=rules.preroll_s + RING_MARGIN_S + 4 * check_every_s,
-        frozen_after_s=rules.frozen_after_s,
+        frozen_after_s=max(FROZEN_LEAST_S, min(rules.frozen_after_s, rules.grace_s - FASTEST_S * LOOKS_A_GRACE)),
         reference=str(reference) if reference else None,
         posts=dict(posts),
         masks=[list(mask) for mask in spec.masks],

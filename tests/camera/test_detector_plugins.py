@@ -6,6 +6,7 @@ projects' heads that find red rectangles (persons) and blue ones (cars), and net
 numbers. What those numbers mean was worked out with decoders that we did not write; each table says with which.
 """
 
+import functools
 import hashlib
 import importlib.util
 import math
@@ -51,8 +52,8 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return names[0] if outputs == 1 else names
 
-    def save(self, path, outputs, size=(HEIGHT, WIDTH), *, weights_as_inputs=False):
-        inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, *size])]
+    def save(self, path, outputs, size=(HEIGHT, WIDTH), *, channels=3, weights_as_inputs=False):
+        inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, channels, *size])]
         if weights_as_inputs:
             inputs += [helper.make_tensor_value_info(w.name, w.data_type, list(w.dims)) for w in self.weights]
         told = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "rows", "columns"]) for name in outputs]
@@ -178,6 +179,11 @@ def made(tmp_path_factory):
     return make
 
 
+@pytest.fixture(scope="module")
+def opened(made):
+    return functools.cache(lambda name: load_detector(made(name)))
+
+
 def scales(name):
     """How many input pixels a pixel of a 640 x 480 picture becomes, across and down."""
     return (WIDTH / 640, HEIGHT / 480) if "plus" in name else (WIDTH / 640, WIDTH / 640)
@@ -195,8 +201,8 @@ def drawn(name, stride, centre=(0.4, 0.55), colour=RED):
 
 @pytest.mark.parametrize("stride", [8, 16, 32])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_red_rectangle_is_found_where_it_is(made, name, stride):
-    detector = load_detector(made(name))
+def test_a_red_rectangle_is_found_where_it_is(opened, name, stride):
+    detector = opened(name)
     assert type(detector) is MODELS[name][0]
     picture, drawn_there = drawn(name, stride)
     (found,) = detector.detect(picture, 0.5)
@@ -207,16 +213,16 @@ def test_a_red_rectangle_is_found_where_it_is(made, name, stride):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_blue_rectangle_is_a_car_and_not_told(made, name):
-    assert load_detector(made(name)).detect(drawn(name, 16, colour=BLUE)[0], 0.02) == []
+def test_a_blue_rectangle_is_a_car_and_not_told(opened, name):
+    assert opened(name).detect(drawn(name, 16, colour=BLUE)[0], 0.02) == []
 
 
 @pytest.mark.parametrize("check", suite.CHECKS + suite.CHECKS_OF_REAL_MODELS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", MODELS)
-def test_models_of_rectangles_keep_what_every_detector_keeps(made, name, check):
+def test_models_of_rectangles_keep_what_every_detector_keeps(opened, name, check):
     picture, _ = drawn(name, 16)
     picture[60:140, 400:460] = RED
-    check(load_detector(made(name)), picture)
+    check(opened(name), picture)
 
 
 @pytest.mark.parametrize("check", suite.CHECKS + suite.CHECKS_OF_REAL_MODELS, ids=lambda check: check.__name__)
@@ -351,6 +357,29 @@ def assert_boxes(found, expected, picture):
         assert one.score == pytest.approx(score, abs=0.001)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "size", "outside"),
+    [  # the picture is 40 wide and 20 high; where it lies in the input (left, top, right, bottom), and what is round it
+        ("yolox", {}, (0, 0, 384, 192), 114),
+        ("nanodet", {}, (0, 64, 384, 256), 0),
+        ("nanodet-plus", {}, (0, 0, 384, 320), None),
+        ("nanodet-plus", {"keep_ratio": True}, (0, 64, 384, 256), 0),
+        ("nanodet-plus", {"plus": False}, (0, 64, 384, 256), 0),
+    ],
+)
+def test_the_input_is_made_as_the_projects_make_it(made, monkeypatch, name, options, size, outside):
+    seen, run = [], loading.OnnxModel.run
+    detector = MODELS[name][0](made(name), **options)
+    monkeypatch.setattr(loading.OnnxModel, "run", lambda model, blob: seen.append(blob) or run(model, blob))
+    detector.detect(np.full((20, 40, 3), (10, 100, 200), np.uint8), 0.5)
+    (blob,) = seen
+    values = blob[0].transpose(1, 2, 0) * (1 if name == "yolox" else DEVIATION) + (0 if name == "yolox" else MEAN)
+    left, top, right, bottom = size
+    expected = np.full((HEIGHT, WIDTH, 3), outside or 0)
+    expected[top:bottom, left:right] = (10, 100, 200)
+    np.testing.assert_allclose(values, expected, atol=0.01)
+
+
 def test_whether_boxes_are_decoded_is_measured_and_can_be_said(made):
     decoded = made("yolox, decoded in the file")
     picture, there = drawn("yolox", 16)
@@ -368,6 +397,11 @@ def test_a_distribution_of_other_lengths_is_understood(tmp_path):
         path = always(tmp_path / f"{bins}-{classes}.onnx", (128, 192), {"output": rows})
         (found,) = load_detector(path).detect(np.zeros((128, 192, 3), np.uint8), 0.5)
         assert found.width * 192 == pytest.approx(16, abs=0.1)
+
+
+def test_heads_with_as_many_columns_are_told_apart(tmp_path):
+    assert type(load_detector(yolox_of_rectangles(tmp_path / "y.onnx", classes=28))) is YoloX  # 5 + 28 = 1 + 4 x 8
+    assert type(load_detector(nanodet_of_rectangles(tmp_path / "n.onnx", classes=53))) is NanoDet  # 53 + 4 x 8 = 5 + 80
 
 
 def test_the_default_model_is_recognised_and_its_published_sha256_checked(model, tmp_path):
@@ -429,6 +463,10 @@ def test_a_file_that_two_heads_fit_must_be_named(tmp_path, monkeypatch, made):
 def test_an_input_that_is_not_one_picture_of_one_size_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"no single picture.*images 1x3x\?x96"):
         load_detector(always(tmp_path / "m.onnx", ("height", 96), {"output": np.zeros((126, 7))}))
+    grey = Graph()
+    grey.add("Relu", "images", name="output")
+    with pytest.raises(ConfigError, match=r"no single picture.*images 1x1x64x96"):
+        load_detector(grey.save(tmp_path / "grey.onnx", ["output"], (64, 96), channels=1))
 
 
 @pytest.mark.parametrize("name", MODELS)

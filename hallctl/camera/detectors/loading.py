@@ -163,14 +163,14 @@ def levels(model: OnnxModel, rows: int) -> Array | None:
     return next((grid for grid in grids if len(grid) == rows), None)
 
 
-def people(boxes: Array, scores: Array, min_score: float) -> list[Detection]:
+def people(boxes: Array, scores: Array) -> list[Detection]:
     """Detections from corners (left, top, right, bottom as fractions of the picture, [n, 4]) and scores [n].
 
     Boxes are cut at the picture's borders, those wholly outside dropped, overlapping ones merged (IoU 0.5).
     """
     boxes = np.clip(boxes, 0.0, 1.0)
     sizes = boxes[:, 2:] - boxes[:, :2]
-    good = (scores >= min_score) & (sizes > 0).all(axis=1)  # a comparison with NaN is false: such boxes go here
+    good = (sizes > 0).all(axis=1)  # a comparison with NaN is false: such boxes go here
     corners, sizes, scores = boxes[good, :2], sizes[good], scores[good]
     if not len(scores):
         return []
@@ -178,6 +178,11 @@ def people(boxes: Array, scores: Array, min_score: float) -> list[Detection]:
     chosen = np.asarray(kept, int).reshape(-1)
     rows = np.column_stack([corners + sizes / 2, sizes, scores])[chosen].tolist()
     return [Detection(x, y, width, height, score) for x, y, width, height, score in rows]
+
+
+def sigmoids(values: Array) -> bool:
+    """Whether all values are such as a sigmoid gives."""
+    return bool(((values >= 0) & (values <= 1)).all())
 
 
 def shapes(data: bytes) -> tuple[dict[str, Dims], dict[str, Dims]]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from hallctl.camera.detector import Detection, Picture
-from hallctl.camera.detectors.loading import KINDS, Array, Kind, OnnxModel, levels, people
+from hallctl.camera.detectors.loading import KINDS, Array, Kind, OnnxModel, levels, people, sigmoids
 
 MEAN, DEVIATION = (103.53, 116.28, 123.675), np.array([57.375, 57.12, 58.395], np.float32)  # blue, green, red
 PERSON = 0  # of COCO's 80 classes; a model of one class is one of persons
@@ -68,7 +68,7 @@ class NanoDet:
         likely = scores >= min_score
         corners = decode(distances[likely], self._head.grid[likely], self._head.bins, self._offset)
         placed = (corners - (left, top, left, top)) / (width, height, width, height)
-        return people(placed, scores[likely], min_score)
+        return people(placed, scores[likely])
 
     def _fit(self, picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
         """The input, and where the picture is in it: left, top, width, height."""
@@ -102,7 +102,7 @@ def find_head(model: OnnxModel) -> Head | None:
         ((name, rows),) = outputs.items()
         return _head(model, (name,), (name,), _bins_of_one(rows), len(rows))
     ordered = sorted(outputs, key=lambda name: -len(outputs[name]))  # the finest grid has the most cells
-    classes = tuple(name for name in ordered if _sigmoids(outputs[name]))
+    classes = tuple(name for name in ordered if sigmoids(outputs[name]))
     distances = tuple(name for name in ordered if name not in classes)
     if [len(outputs[name]) for name in classes] != [len(outputs[name]) for name in distances]:
         return None
@@ -121,17 +121,13 @@ def _bins_of_one(rows: Array) -> int | None:
     for bins in _BINS:
         classes, distances = rows[:, : -_SIDES * bins], rows[:, -_SIDES * bins :]
         sides = [distances[:, side * bins : (side + 1) * bins] for side in range(_SIDES)]
-        if classes.shape[1] >= 1 and _sigmoids(classes) and not any(_sigmoids(side) for side in sides):
+        if classes.shape[1] >= 1 and sigmoids(classes) and not any(sigmoids(side) for side in sides):
             return bins
     return None
 
 
 def _resized(picture: Picture, width: int, height: int) -> Picture:
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def _sigmoids(values: Array) -> bool:
-    return bool(((values >= 0) & (values <= 1)).all())
 
 
 KINDS["nanodet"] = Kind(

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from hallctl.camera.detector import Detection, Picture
-from hallctl.camera.detectors.loading import KINDS, Array, Kind, OnnxModel, levels, people
+from hallctl.camera.detectors.loading import KINDS, Array, Kind, OnnxModel, levels, people, sigmoids
 
 PADDING = 114
 PERSON = 0  # of COCO's 80 classes; a model of one class is one of persons
@@ -45,7 +45,7 @@ class YoloX:
         likely = scores >= min_score
         boxes = rows[likely, :_BOX] if self._decoded else decode(rows[likely], self._grid[likely])
         corners = np.column_stack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2])
-        return people(corners / (width, height, width, height), scores[likely], min_score)
+        return people(corners / (width, height, width, height), scores[likely])
 
 
 def decode(rows: Array, grid: Array) -> Array:
@@ -70,13 +70,9 @@ def _grid(model: OnnxModel) -> Array | None:
     if len(model.sample) != 1:
         return None
     (rows,) = model.sample.values()
-    if rows.shape[1] < _BOX + 2 or not _sigmoids(rows[:, _OBJECT:]):
+    if rows.shape[1] < _BOX + 2 or not sigmoids(rows[:, _OBJECT:]):
         return None
     return levels(model, len(rows))
-
-
-def _sigmoids(values: Array) -> bool:
-    return bool(((values >= 0) & (values <= 1)).all())
 
 
 def _letterbox(picture: Picture, height: int, width: int) -> tuple[Picture, tuple[int, int]]:
