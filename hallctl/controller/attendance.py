@@ -33,6 +33,7 @@ TICK_S = 1.0
 RETENTION_EVERY_S = 60.0
 DUTY_KEPT_DAYS = 7
 SILENT_S = 10.0  # beyond this a post without an observation is not known any more
+STARTING = "camera.starting"
 MIB = 1 << 20
 UNPLUGGED = ("camera.unreachable", "camera.stalled", "camera.ended", "camera.silent", "camera.lost")
 _BLIND = {
@@ -228,14 +229,14 @@ class Attendance:
     async def _tick_camera(self, camera: _Camera, terminal: TerminalSupervisor | None, *, on_duty: bool) -> None:
         now, reason = self._clock.now(), ""
         if terminal is None or terminal.state.status is not TerminalStatus.ONLINE:
-            reason = (terminal.state.reason if terminal is not None else "camera.quarantined") or "camera.starting"
+            reason = (terminal.state.reason if terminal is not None else "camera.quarantined") or STARTING
             camera.heard = self._clock.monotonic()
         elif self._clock.monotonic() - camera.heard > SILENT_S:
             reason = "camera.silent"  # silence is no empty post
         if reason:
             camera.lens.see(now, usable=False, reason=reason)
             for post in camera.posts:
-                post.look(camera.name, now, None, reason)
+                post.look(camera.name, now, None, "" if reason == STARTING else reason)
         effects = camera.lens.tick(now, on_duty=on_duty)
         for effect in effects:
             await self._carry_out(camera, effect)

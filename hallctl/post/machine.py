@@ -18,6 +18,7 @@ from hallctl.post.views import Look
 LOOKS_TO_CHANGE = 2
 SCORES_KEPT = 10
 FRESH_S = 4.0
+BLIND_S = 4.0
 LONGEST_BREAK_S = 30.0
 
 
@@ -236,8 +237,8 @@ class PostMachine:
 
     def _cannot_see(self, look: Look) -> list[Effect]:
         _, since, count = self._run
-        if self._seen is PostState.BLIND or count < LOOKS_TO_CHANGE:
-            return []
+        if self._seen is PostState.BLIND or count < LOOKS_TO_CHANGE or (look.at - since).total_seconds() < BLIND_S:
+            return []  # a stream that broke off for a moment is no event
         before, self._seen, self._back_at = self.state, PostState.BLIND, None
         return [*self._changed(before, since, look.at, look.reason), *self._suspect_or_not()]
 

@@ -52,7 +52,7 @@ async def test_a_clip_that_comes_after_the_end_does_not_reopen_the_alert():
     bench = Bench()
     alert = await bench.raise_empty()
     await bench.book.clear(AlertKind.POST_EMPTY, "w1", data={"absent_s": 7})
-    updated = await bench.book.add_evidence(alert, (CLIP,))
+    updated = await bench.book.add_evidence(alert.id, (CLIP,))
     assert (updated.state, updated.evidence, updated.data["absent_s"]) == (AlertState.CLEARED, (CLIP,), 7)
     assert bench.book.open == ()
 
@@ -61,7 +61,7 @@ async def test_a_clip_that_comes_while_the_alert_is_open_keeps_its_acknowledgeme
     bench = Bench()
     alert = await bench.raise_empty()
     await bench.book.acknowledge(alert.id, "大厅主管")
-    updated = await bench.book.add_evidence(alert, (CLIP,))
+    updated = await bench.book.add_evidence(alert.id, (CLIP,))
     assert (updated.state, updated.data["acknowledged_by"]) == (AlertState.ACKNOWLEDGED, "大厅主管")
 
 
@@ -71,7 +71,7 @@ async def test_a_late_clip_of_the_last_absence_does_not_land_on_the_next_one():
     await bench.book.clear(AlertKind.POST_EMPTY, "w1")
     await bench.clock.advance(60)
     second = await bench.raise_empty()
-    await bench.book.add_evidence(first, (CLIP,))
+    await bench.book.add_evidence(first.id, (CLIP,))
     assert bench.book.find(AlertKind.POST_EMPTY, "w1") == second
 
 

@@ -131,6 +131,7 @@ def load_detector(path: Path, *, kind: str = "auto", sha256: str | None = None) 
         _verify(path, sha256)
     elif kind in {"auto", "ssdlite"} and path.name == model_file.NAME:
         model_file.check(path)
+        return SsdLite(path, published=False)
     name = recognise(OnnxModel(path)) if kind == "auto" else kind
     return KINDS[name].open(path) if name in KINDS else _open_plugin(name, path)
 

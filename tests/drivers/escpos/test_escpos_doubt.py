@@ -212,7 +212,7 @@ async def test_a_printer_with_a_small_buffer_and_no_paper_says_paper_and_not_not
 async def test_what_a_printer_did_not_take_in_time_ends_the_session_instead_of_coming_out_later(make_printer):
     simulator = EscposSimulator()
     async with on_tcp(simulator) as address, await open_port(PortAddress.parse(address), SystemClock()) as port:
-        printer = make_printer(confirm_timeout_s=0.3, reply_timeout_s=0.2, qr="raster", raster_bytes=65536)
+        printer = make_printer(confirm_timeout_s=1.0, reply_timeout_s=0.5, qr="raster", raster_bytes=65536)
         await printer.start(port)
         await printer.poll()
         write = port.write
