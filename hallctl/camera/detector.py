@@ -18,6 +18,8 @@ Picture = npt.NDArray[np.uint8]  # height x width x 3, blue green red
 SIZE = 300
 IOU = 0.5
 MARGIN = 0.10  # of the zone's bounding box, on each side: people lean
+WIDER_MARGIN = 0.6  # for those who are cut by the first look's border
+NEAR = 0.02  # of the width looked at: reaching its border
 _GRIDS = (19, 10, 5, 3, 2, 1)
 
 
@@ -70,13 +72,20 @@ class SsdLite:
 
 
 def score_at_post(detector: Detector, picture: Picture, zone: Sequence[Point], min_score: float = 0.05) -> float:
-    """The best score of a person whose box centre lies in the zone (fractions of the picture); 0: nobody."""
-    found = people_near(detector, picture, zone, min_score)
-    return max((one.score for one in found if contains(zone, (one.x, one.y))), default=0.0)
+    """The best score of a person whose box centre lies in the zone (fractions of the picture); 0: nobody.
+
+    Of somebody who stands half outside what the detector sees, the centre of the visible half says little: then a
+    wider look decides.
+    """
+    inside = _inside(people_near(detector, picture, zone, min_score), zone)
+    if any(_is_cut(one, picture, zone) for one in inside):
+        wider = people_near(detector, picture, zone, min_score, WIDER_MARGIN)
+        inside = [one for one in inside if not any(_overlap(one, other) for other in wider)] + _inside(wider, zone)
+    return max((one.score for one in inside), default=0.0)
 
 
 def people_near(
-    detector: Detector, picture: Picture, zone: Sequence[Point], min_score: float = 0.05
+    detector: Detector, picture: Picture, zone: Sequence[Point], min_score: float = 0.05, margin: float = MARGIN
 ) -> list[Detection]:
     """Everybody in the zone's surroundings, as fractions of the whole picture.
 
@@ -84,7 +93,7 @@ def people_near(
     picture misses.
     """
     height, width = picture.shape[:2]
-    x0, y0, x1, y1 = surroundings(zone, width, height)
+    x0, y0, x1, y1 = surroundings(zone, width, height, margin)
     if x1 - x0 < 2 or y1 - y0 < 2:
         return []
     wide, high = (x1 - x0) / width, (y1 - y0) / height
@@ -94,12 +103,33 @@ def people_near(
     ]
 
 
-def surroundings(zone: Sequence[Point], width: int, height: int) -> tuple[int, int, int, int]:
-    """The zone's bounding box with a margin, in pixels: left, top, right, bottom."""
+def surroundings(zone: Sequence[Point], width: int, height: int, margin: float = MARGIN) -> tuple[int, int, int, int]:
+    """The zone's bounding box with a margin (a share of its size, each side), in pixels: left, top, right, bottom."""
     left, top, right, bottom = bounds(zone)
-    dx, dy = (right - left) * MARGIN, (bottom - top) * MARGIN
+    dx, dy = (right - left) * margin, (bottom - top) * margin
     x0, y0 = int(max(0.0, left - dx) * width), int(max(0.0, top - dy) * height)
     return x0, y0, int(min(1.0, right + dx) * width), int(min(1.0, bottom + dy) * height)
+
+
+def _inside(people: Sequence[Detection], zone: Sequence[Point]) -> list[Detection]:
+    return [one for one in people if contains(zone, (one.x, one.y))]
+
+
+def _is_cut(one: Detection, picture: Picture, zone: Sequence[Point]) -> bool:
+    """Whether somebody reaches the left or right border of what was looked at, where that is not the picture's."""
+    height, width = picture.shape[:2]
+    x0, _, x1, _ = surroundings(zone, width, height)
+    near = NEAR * (x1 - x0)
+    left, right = (one.x - one.width / 2) * width, (one.x + one.width / 2) * width
+    return (x0 > 0 and left <= x0 + near) or (x1 < width and right >= x1 - near)
+
+
+def _overlap(one: Detection, other: Detection) -> bool:
+    """Whether most of the first lies in the second."""
+    wide = min(one.x + one.width / 2, other.x + other.width / 2) - max(one.x - one.width / 2, other.x - other.width / 2)
+    high = min(one.y + one.height / 2, other.y + other.height / 2)
+    high -= max(one.y - one.height / 2, other.y - other.height / 2)
+    return wide > 0 and high > 0 and wide * high > 0.5 * one.width * one.height
 
 
 def _decode(codes: npt.NDArray[Any], anchors: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -74,6 +74,8 @@ class Replay:
                 if not source.streams.video:
                     raise ConfigError(f"{path} has no picture", hint="give a video file")
                 self._play(watcher, lens, source)
+        except BrokenPipeError:
+            raise  # whoever reads our lines has gone
         except (av.FFmpegError, OSError) as exc:
             raise ConfigError(
                 f"{path} can't be read: {getattr(exc, 'strerror', None) or exc}", hint="give a video file"

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from hallctl.camera.detector import Detector, score_at_post, surroundings
 from hallctl.camera.picture import Grey, Picture
@@ -16,6 +15,8 @@ DARK_MEAN = 16.0  # of 255
 FLAT_DEVIATION = 4.0  # of 255: a hand or a sheet of paper close before the lens
 SAME_PIXELS = 0.65  # of two key frames are equal where the sensor gives one picture; noise of 1 in 255 leaves 0.55
 UNCHANGED_MEAN, UNCHANGED_MOST = 0.8, 10.0  # of 255, of a post's surroundings: below both nobody has moved
+CERTAIN = 0.6  # a score of somebody who can't leave without a larger change than by moving the hands:
+SMALL_CHANGE, SMALL_SHARE = 12.0, 0.05  # more than this much of 255 in less than this share of the surroundings
 REUSE_CHECKS = 10  # a reused answer is never older than so many checks
 UNDECIDED = "doubtful"
 _SMALL = (160, 90)
@@ -79,7 +80,7 @@ class Sight:
         x0, y0, x1, y1 = surroundings(zone, *_SMALL)
         here = small[y0:y1, x0:x1]
         last = self._answers.get(post)
-        if last is not None and last.reused + 1 < REUSE_CHECKS and _unchanged(here, last.small):
+        if last is not None and last.reused + 1 < REUSE_CHECKS and _unchanged(here, last):
             last.reused += 1
             return last.score
         self.looks += 1
@@ -96,8 +97,10 @@ class Sight:
         return "frozen" if self._frozen else self.scene.judge(picture.grey, at)
 
 
-def _unchanged(here: Grey, before: npt.NDArray[np.uint8]) -> bool:
-    if here.size == 0 or here.shape != before.shape:
+def _unchanged(here: Grey, before: _Answer) -> bool:
+    if here.size == 0 or here.shape != before.small.shape:
         return False
-    difference = cv2.absdiff(here, before)
-    return float(difference.mean()) < UNCHANGED_MEAN and float(difference.max()) < UNCHANGED_MOST
+    difference = cv2.absdiff(here, before.small)
+    if float(difference.mean()) < UNCHANGED_MEAN and float(difference.max()) < UNCHANGED_MOST:
+        return True
+    return before.score >= CERTAIN and float((difference > SMALL_CHANGE).mean()) < SMALL_SHARE

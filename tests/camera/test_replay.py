@@ -7,6 +7,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from camera.films import SIZE, counter, film
 from click.testing import CliRunner
 
 from hallctl.cli.main import cli
@@ -15,8 +16,6 @@ SHARED = Path(__file__).parents[3] / "shared"
 # Frames of ten a second in which somebody is at the post, borders within 15 frames.
 PRESENT = [(70, 195), (236, 440), (508, 695), (745, 865), (928, 1190), (1242, 1358)]
 BORDER_S = 1.5
-FPS = 10
-SIZE = (640, 360)
 POST = "0.2,0.05,0.8,1"
 
 
@@ -60,35 +59,6 @@ def test_every_empty_span_of_the_real_recording_is_found_and_nothing_else(real, 
         with av.open(clip["path"]) as source:
             stream = source.streams.video[0]
             assert float(stream.duration * stream.time_base) == pytest.approx(clip["to"] - clip["from"], abs=0.4)
-
-
-def counter(person=None, brightness=1.0):
-    picture = np.full((SIZE[1], SIZE[0], 3), (196, 206, 210), np.uint8)
-    rng = np.random.default_rng(4)
-    for _ in range(25):  # a hall has things in it
-        x, y, w, h = (int(rng.integers(0, limit)) for limit in (600, 150, 80, 60))
-        cv2.rectangle(picture, (x, y), (x + w, y + h), tuple(int(c) for c in rng.integers(90, 220, 3)), -1)
-    cv2.rectangle(picture, (0, 300), (640, 360), (92, 120, 150), -1)
-    if person is not None:
-        image = cv2.resize(cv2.imread(str(person)), (270, 270), interpolation=cv2.INTER_AREA)
-        picture[60:330, 185:455] = image
-    return np.clip(picture * brightness, 0, 255).astype(np.uint8)
-
-
-def film(path, scenes, gop=10, sigma=2.0):
-    """``scenes``: (picture, seconds, live); one that is not live is the same picture again and again."""
-    rng = np.random.default_rng(2)
-    grain = [rng.normal(0, sigma, (SIZE[1], SIZE[0], 1)).round().astype(np.int8) for _ in range(7)]
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=FPS, options={"g": str(gop), "preset": "veryfast", "sc_threshold": "0"})
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        for picture, seconds, live in scenes:
-            for number in range(int(seconds * FPS)):
-                noise = np.roll(grain[number % 7], int(rng.integers(0, 640)), axis=1) if live else 0
-                frame = av.VideoFrame.from_ndarray(np.clip(picture + noise, 0, 255).astype(np.uint8), format="bgr24")
-                out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-    return path
 
 
 def turned(picture):

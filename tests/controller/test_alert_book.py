@@ -5,7 +5,7 @@ import pytest
 from hallctl.clock import ManualClock
 from hallctl.controller.alerts import AlertBook
 from hallctl.errors import RequestRefused
-from hallctl.model import AlertKind, AlertState, Evidence
+from hallctl.model import AlertKind, AlertState, Evidence, Severity
 
 CLIP = Evidence("clip", "/x/w1-clip.mp4", 10, "ab", "video/mp4")
 
@@ -85,3 +85,18 @@ async def test_an_id_is_one_topic_level_whatever_the_subject():
     alert = await bench.book.raise_once(AlertKind.TERMINAL_FAULT, "p" * 63, "x", code="paper.near_end")
     assert len(alert.id) <= 63
     assert not set(alert.id) & set("/+#. ")
+
+
+async def test_an_alert_that_nobody_takes_escalates_once_and_one_that_is_taken_does_not():
+    bench = Bench()
+    taken = await bench.raise_empty()
+    await bench.book.acknowledge(taken.id, "李")
+    await bench.book.raise_once(AlertKind.POST_EMPTY, "w2", "nobody is at window 2")
+    await bench.clock.advance(599)
+    await bench.book.escalate(AlertKind.POST_EMPTY, 600)
+    assert [alert.severity for alert in bench.committed] == [Severity.ERROR] * 3
+    await bench.clock.advance(1)
+    for _ in range(3):
+        await bench.book.escalate(AlertKind.POST_EMPTY, 600)
+    assert [(alert.subject, alert.severity) for alert in bench.committed[3:]] == [("w2", Severity.CRITICAL)]
+    assert bench.committed[-1].data["escalated_at"] == bench.clock.now().isoformat()

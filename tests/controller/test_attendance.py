@@ -16,9 +16,21 @@ from hallctl.controller.alerts import AlertBook
 from hallctl.controller.attendance import Attendance
 from hallctl.controller.evidence import EvidenceStore
 from hallctl.driver import Camera, CaptureSpec, StreamSpec, TerminalContext
+from hallctl.errors import RequestRefused
 from hallctl.hall import Hall
-from hallctl.model import AlertKind, AlertState, Evidence, TerminalState, TerminalStatus, WindowState
+from hallctl.model import (
+    AlertKind,
+    AlertState,
+    Evidence,
+    FaultReport,
+    Severity,
+    TerminalState,
+    TerminalStatus,
+    WindowState,
+)
 from hallctl.outbox import Outbox
+
+ZONE = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9)]
 
 
 class FakeRunner:
@@ -83,21 +95,24 @@ class Terminal:
 
 
 class Bench:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, windows=None, **attendance) -> None:
         self.folder = folder
         self.clock = ManualClock()
-        zone = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9)]
         self.document = HallDocument.model_validate(
             {
-                "windows": [{"id": "w1", "label": "1", "post": {"camera": "camera-1", "zone": zone}}],
-                "attendance": {"grace_s": 10, "return_after_s": 2, "blind_after_s": 8},
+                "windows": windows or [{"id": "w1", "label": "1", "post": {"camera": "camera-1", "zone": ZONE}}],
+                "attendance": {"grace_s": 10, "return_after_s": 2, "blind_after_s": 8, **attendance},
                 "duty_hours": {"spans": [{"days": ["mon"], "start": "08:00", "end": "17:00"}]},
             }
         )
+        views = [view for window in self.document.windows for view in window.post.watched_by]
+        self.cameras = sorted({view.camera for view in views})
         self.config = ControllerConfig.model_validate({"site": "s", "controller": "c", "state_dir": str(folder)})
         self.outbox = Outbox.open(folder / "outbox.db", "s", "c", self.clock)
-        self.runner = FakeRunner("camera-1", folder, self.clock)
+        self.runners = {name: FakeRunner(name, folder, self.clock) for name in self.cameras}
+        self.runner = self.runners["camera-1"]
         self.terminal = Terminal(self.clock)
+        self.terminals = {name: Terminal(self.clock) for name in self.cameras} | {"camera-1": self.terminal}
         self.hall = Hall(self.document)
         self.task = None
 
@@ -107,11 +122,12 @@ class Bench:
         self.attendance = Attendance(
             self.config, self.document, alerts=self.alerts, evidence=evidence, outbox=self.outbox, clock=self.clock
         )
-        context = TerminalContext("camera-1", self.clock, structlog.get_logger(), self.commit)
-        self.attendance.add_camera("camera-1", context, FakeCamera())
-        self.attendance._runners["camera-1"] = self.runner
-        self.runner.desk = self.attendance
-        self.task = asyncio.create_task(self.attendance.run({"camera-1": self.terminal}, self.hall.windows))
+        for name, runner in self.runners.items():
+            context = TerminalContext(name, self.clock, structlog.get_logger(), self.commit)
+            self.attendance.add_camera(name, context, FakeCamera())
+            self.attendance._runners[name] = runner
+            runner.desk = self.attendance
+        self.task = asyncio.create_task(self.attendance.run(self.terminals, self.hall.windows))
         await self.settle()
 
     async def stop(self):
@@ -128,11 +144,17 @@ class Bench:
             await self.clock.settle()
             await self.outbox.sent()
 
-    async def see(self, score, seconds, reason=""):
+    async def see(self, score, seconds, reason="", others=None):
+        """``others``: what the other cameras see; without it they see the same."""
         for _ in range(seconds):
-            async with self.runner.listening:  # the listener hands observations over while it holds the camera
-                await self.attendance.seen("camera-1", Observation("w1", self.clock.now(), score, reason))
-                await self.runner.speak()
+            for name, runner in self.runners.items():
+                seen = score if name == "camera-1" or others is None else others
+                async with runner.listening:  # the listener hands observations over while it holds the camera
+                    for window in self.document.windows:
+                        if name in [view.camera for view in window.post.watched_by]:
+                            look = Observation(window.id, self.clock.now(), seen, reason)
+                            await self.attendance.seen(name, look)
+                    await runner.speak()
             await self.clock.advance(1.0)
             await self.settle()
 
@@ -140,8 +162,10 @@ class Bench:
         return [(one.type, one.data.get("state")) for one in await self.outbox.read_range(1, 999)]
 
 
-@pytest.fixture
-async def bench(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def salvaging(monkeypatch):
+    """Broken clips are made whole by renaming them."""
+
     async def salvage(parts, clock):
         found = []
         for part in parts:
@@ -152,6 +176,18 @@ async def bench(tmp_path, monkeypatch):
         return found
 
     monkeypatch.setattr(proof, "salvage", salvage)
+
+
+@contextlib.asynccontextmanager
+async def running(bench):
+    await bench.start()
+    yield bench
+    await bench.stop()
+    await bench.outbox.close()
+
+
+@pytest.fixture
+async def bench(tmp_path):
     bench = Bench(tmp_path)
     await bench.start()
     yield bench
@@ -272,3 +308,136 @@ async def test_the_cameras_own_score_decides_what_a_person_is_also_after_a_resta
     await bench.start()
     await bench.see(0.35, 15)
     assert [alert.kind for alert in bench.alerts.open] == [AlertKind.POST_EMPTY]
+
+
+def posts(*cameras):
+    views = [{"camera": camera, "zone": ZONE} for camera in cameras]
+    return [{"id": "w1", "label": "1", "post": {"views": views} if len(views) > 1 else views[0]}]
+
+
+async def test_one_post_by_two_cameras_is_empty_when_both_see_nobody_and_has_two_clips(tmp_path):
+    async with running(Bench(tmp_path, posts("camera-1", "camera-2"))) as bench:
+        await bench.see(0.9, 4)
+        await bench.see(0.0, 20, others=0.9)
+        assert bench.alerts.open == ()
+        await bench.see(0.0, 20, others=0.0)
+        (alert,) = bench.alerts.open
+        assert [item.kind for item in alert.evidence] == ["snapshot", "snapshot-2"]
+        await bench.see(0.0, 6, others=0.9)
+        last = [one for one in await bench.outbox.read_range(1, 999) if one.type == "post.empty"][-1]
+        kinds = [item["kind"] for item in last.data["evidence"]]
+        assert (last.data["state"], kinds) == ("cleared", ["snapshot", "snapshot-2", "clip", "clip-2"])
+
+
+async def test_a_post_that_one_of_its_cameras_cannot_see_is_blind_and_not_empty(tmp_path):
+    async with running(Bench(tmp_path, posts("camera-1", "camera-2"))) as bench:
+        await bench.see(0.9, 4)
+        offline = TerminalStatus.OFFLINE
+        bench.terminals["camera-2"].state = TerminalState("camera-2", "camera", offline, bench.clock.now(), reason="x")
+        bench.runners["camera-2"].running = False
+        for _ in range(30):
+            await bench.attendance.seen("camera-1", Observation("w1", bench.clock.now(), 0.0))
+            await bench.clock.advance(1.0)
+            await bench.settle()
+        assert [(alert.kind, alert.subject) for alert in bench.alerts.open] == [(AlertKind.CAMERA_BLIND, "camera-2")]
+
+
+async def test_a_camera_with_many_posts_that_goes_blind_is_one_alert(tmp_path):
+    windows = [{"id": f"w{n}", "label": f"{n}", "post": {"camera": "camera-1", "zone": ZONE}} for n in (1, 2, 3)]
+    async with running(Bench(tmp_path, windows)) as bench:
+        await bench.see(0.9, 4)
+        await bench.see(None, 30, "moved")
+        (alert,) = bench.alerts.open
+        assert (alert.subject, alert.data["windows"], alert.data["reason"]) == ("camera-1", ["w1", "w2", "w3"], "moved")
+        assert "hallctl camera accept camera-1" in alert.message
+
+
+async def test_a_clip_that_breaks_off_with_its_child_is_kept_and_goes_on_when_the_camera_is_back(bench):
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 20)
+    bench.runner.running = False
+    await bench.attendance.child_ended("camera-1")
+    await bench.see(0.0, 3)
+    (alert,) = bench.alerts.open
+    assert [item.kind for item in alert.evidence] == ["snapshot", "clip"]
+    bench.runner.running = True
+    await bench.see(0.0, 3)
+    await bench.see(0.9, 6)
+    last = [one for one in await bench.outbox.read_range(1, 999) if one.type == "post.empty"][-1]
+    assert [item["kind"] for item in last.data["evidence"]] == ["snapshot", "clip", "clip-2"]
+
+
+async def test_a_clip_of_an_absence_that_came_to_nothing_is_not_kept_though_it_broke_off(bench):
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 5)
+    await bench.attendance.child_ended("camera-1")
+    await bench.see(0.0, 1)
+    await bench.see(0.9, 6)
+    assert bench.alerts.open == ()
+    assert list(bench.folder.rglob("*clip.mp4*")) == []
+
+
+async def test_a_full_disk_costs_the_clip_and_the_alert_says_so(bench):
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 4)
+    full = FaultReport("evidence.disk_full", Severity.ERROR, "the disk for evidence is full")
+    await bench.attendance.clip_failed("camera-1", bench.runner.clips[-1], full)
+    await bench.see(0.0, 20)
+    (alert,) = bench.alerts.open
+    assert alert.data["no_clip"] == "the disk for evidence is full"
+    assert len(bench.runner.clips) == 1
+
+
+async def test_a_clip_that_reached_its_length_comes_to_the_alert_at_once(bench):
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 20)
+    bench.runner.finish_clip(bench.runner.clips[-1])  # as the child does by itself
+    await bench.see(0.0, 3)
+    (alert,) = bench.alerts.open
+    assert [item.kind for item in alert.evidence] == ["snapshot", "clip"]
+    await bench.see(0.0, 30)
+    assert len(bench.runner.clips) == 1
+
+
+async def test_an_alert_that_nobody_acknowledges_escalates(tmp_path):
+    async with running(Bench(tmp_path, escalate_after_s=20)) as bench:
+        await bench.see(0.9, 3)
+        await bench.see(0.0, 40)
+        (alert,) = bench.alerts.open
+        assert alert.severity is Severity.CRITICAL
+
+
+async def test_a_pause_that_lasts_too_long_excuses_nobody(tmp_path):
+    async with running(Bench(tmp_path, pause_max_s=60)) as bench:
+        await bench.see(0.9, 3)
+        bench.hall.set_state("w1", WindowState.PAUSED, bench.clock.now())
+        await bench.attendance.window_changed(bench.hall.window("w1"))
+        await bench.see(0.0, 55)
+        assert bench.alerts.open == ()
+        await bench.see(0.0, 30)
+        (alert,) = bench.alerts.open
+        assert alert.data["pause_overrun"] is True
+        assert "post.pause_over" in [kind for kind, _ in await bench.log()]
+
+
+async def test_the_centre_sets_a_day_and_takes_it_back_and_it_survives_a_restart(bench):
+    today = bench.clock.now().date()
+    said = await bench.attendance.set_duty(today, [])
+    assert (said["spans"], said["why"]) == ([], "set by the centre")
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 20)
+    assert bench.alerts.open == ()
+    await bench.stop()
+    await bench.start()
+    await bench.see(0.0, 20)
+    assert bench.alerts.open == ()
+    assert (await bench.attendance.set_duty(today, None))["spans"] == [["08:00", "17:00"]]
+    await bench.see(0.0, 20)
+    assert [alert.kind for alert in bench.alerts.open] == [AlertKind.POST_EMPTY]
+
+
+async def test_a_moved_camera_is_accepted_by_name(bench):
+    bench.attendance.accept_scene("camera-1")
+    assert bench.runner.accepted
+    with pytest.raises(RequestRefused, match="no camera"):
+        bench.attendance.accept_scene("camera-9")
