@@ -55,7 +55,8 @@ class ClipWriter(threading.Thread):
     """Writes one clip beside the camera's loop: a slow or full disk holds up nothing but the clip.
 
     ``done`` is called once, from this thread, with what became of it: the clip, the trouble, or both when the
-    trouble cut it short. ``limit_s``: length after which it ends itself.
+    trouble cut it short. ``limit_s``: length after which it ends itself. ``wall``: wall time of a packet's stamp, which
+    is known better the longer the stream runs.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ClipWriter(threading.Thread):
         source: Source,
         limit_s: float,
         *,
+        wall: Callable[[float], float],
         free_bytes: int,
         done: Done,
         name: str,
@@ -74,24 +76,25 @@ class ClipWriter(threading.Thread):
         self._path = path
         self._part = path.with_name(path.name + PART)
         self._source = source
+        self._wall = wall
         self._limit_s = limit_s
         self._free_bytes = free_bytes
         self._done = done
         self._patient = patient  # of a recording: wait for the disk
-        self._packets: queue.Queue[tuple[Kept, float] | None] = queue.Queue(WAITING)
-        self._first: tuple[Kept, float] | None = None
+        self._packets: queue.Queue[Kept | None] = queue.Queue(WAITING)
+        self._first: Kept | None = None
         self._overflown = False
         self._over = threading.Event()
         self._wanted = True
 
-    def add(self, packet: Kept, wall: float) -> None:
-        """One more packet with its wall time. What comes behind the limit ends the clip."""
-        self._first = self._first or (packet, wall)
-        if wall - self._first[1] > self._limit_s or self._overflown:
+    def add(self, packet: Kept) -> None:
+        """One more packet. What comes behind the limit ends the clip."""
+        self._first = self._first or packet
+        if packet.stamp - self._first.stamp > self._limit_s or self._overflown:
             self.finish()
             return
         try:
-            self._packets.put((packet, wall), block=self._patient and self.is_alive())
+            self._packets.put(packet, block=self._patient and self.is_alive())
         except queue.Full:
             self._overflown = True  # the disk is too slow: what was taken is kept
 
@@ -121,7 +124,7 @@ class ClipWriter(threading.Thread):
         slow = ClipLost("the disk for evidence is too slow: the clip ends early", hint="check the disk")
         self._done(self.clip, taken, slow if self._overflown else None)
 
-    def _next(self) -> tuple[Kept, float] | None:
+    def _next(self) -> Kept | None:
         while True:
             try:
                 return self._packets.get(timeout=LOOK_S)
@@ -150,23 +153,22 @@ class ClipWriter(threading.Thread):
         first = self._next()
         if first is None:
             raise ClipLost("the clip has no picture", hint="the camera sends none")
-        origin, began = first
-        ended = synced = began
+        began = synced = last = first.stamp
         with GrowingFile(self._part) as file:
-            comment = json.dumps({"hallctl": self.clip, "from": began})
+            comment = json.dumps({"hallctl": self.clip, "from": self._wall(began)})
             with av.open(file, "w", format="mp4", options=_GROWING) as out:
                 out.metadata["comment"] = comment
-                track = (_Copied if self._source.copied else _Encoded)(out, self._source, origin)
-                item: tuple[Kept, float] | None = first
-                while item is not None:
-                    packet, ended = item
+                track = (_Copied if self._source.copied else _Encoded)(out, self._source, first)
+                packet: Kept | None = first
+                while packet is not None:
+                    last = max(last, packet.stamp)
                     track.add(packet)
-                    if ended - synced >= SYNC_EVERY_S:
-                        synced = ended
+                    if last - synced >= SYNC_EVERY_S:
+                        synced = last
                         file.sync()
-                    item = self._next()
+                    packet = self._next()
                 track.close()
-        return began, ended
+        return self._wall(began), self._wall(last)
 
 
 class _Copied:

@@ -121,7 +121,7 @@ def _is_cut(one: Detection, picture: Picture, zone: Sequence[Point]) -> bool:
     x0, _, x1, _ = surroundings(zone, width, height)
     near = NEAR * (x1 - x0)
     left, right = (one.x - one.width / 2) * width, (one.x + one.width / 2) * width
-    return (x0 > 0 and left <= x0 + near) or (x1 < width and right >= x1 - near)
+    return bool((x0 > 0 and left <= x0 + near) or (x1 < width and right >= x1 - near))
 
 
 def _overlap(one: Detection, other: Detection) -> bool:
@@ -129,7 +129,7 @@ def _overlap(one: Detection, other: Detection) -> bool:
     wide = min(one.x + one.width / 2, other.x + other.width / 2) - max(one.x - one.width / 2, other.x - other.width / 2)
     high = min(one.y + one.height / 2, other.y + other.height / 2)
     high -= max(one.y - one.height / 2, other.y - other.height / 2)
-    return wide > 0 and high > 0 and wide * high > 0.5 * one.width * one.height
+    return bool(wide > 0 and high > 0 and wide * high > 0.5 * one.width * one.height)
 
 
 def _decode(codes: npt.NDArray[Any], anchors: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 
 from hallctl.camera.detector import Detector, score_at_post, surroundings
+from hallctl.camera.freeze import Freeze
 from hallctl.camera.picture import Grey, Picture
 from hallctl.camera.scene import Scene
 from hallctl.post.zone import Point
 
 DARK_MEAN = 16.0  # of 255
 FLAT_DEVIATION = 4.0  # of 255: a hand or a sheet of paper close before the lens
-SAME_PIXELS = 0.65  # of two key frames are equal where the sensor gives one picture; noise of 1 in 255 leaves 0.55
 UNCHANGED_MEAN, UNCHANGED_MOST = 0.8, 10.0  # of 255, of a post's surroundings: below both nobody has moved
 CERTAIN = 0.6  # a score of somebody who can't leave without a larger change than by moving the hands:
 SMALL_CHANGE, SMALL_SHARE = 12.0, 0.05  # more than this much of 255 in less than this share of the surroundings
@@ -40,25 +40,15 @@ class Sight:
     frozen_after_s: float = 10.0
     scene: Scene = field(init=False)
     looks: int = 0
-    _key: tuple[float, Grey] | None = None
-    _same_since: float | None = None
-    _frozen: bool = False
+    _freeze: Freeze = field(default_factory=Freeze)
     _answers: dict[str, _Answer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.scene = Scene(tuple(self.posts.values()))
 
     def note_key_frame(self, picture: Picture, at: float) -> None:
-        """Remember a key frame (``at``: seconds). They alone tell a frozen camera from a scene that stands still:
-        between them an encoder repeats what has not changed, but each is made from the sensor anew."""
-        if self._key is not None and at - self._key[0] < 0.5:
-            return  # of MJPEG every picture is one
-        sample = np.ascontiguousarray(picture.grey[::3, ::3])
-        before, self._key = self._key, (at, sample)
-        if before is None or before[1].shape != sample.shape or float(np.mean(before[1] == sample)) < SAME_PIXELS:
-            self._same_since, self._frozen = at, False
-            return
-        self._frozen = self._same_since is not None and at - self._same_since >= self.frozen_after_s
+        """Remember a key frame (``at``: seconds): they tell a frozen camera from a scene that stands still."""
+        self._freeze.note(picture.grey, at)
 
     def judge(self, picture: Picture, at: float) -> tuple[dict[str, float | None], str]:
         """The best score at each post, or ``None`` for those of which nothing can be said, with the reason.
@@ -94,7 +84,7 @@ class Sight:
             return "dark"
         if float(rough.std()) < FLAT_DEVIATION:
             return "covered"
-        return "frozen" if self._frozen else self.scene.judge(picture.grey, at)
+        return "frozen" if self._freeze.frozen(self.frozen_after_s) else self.scene.judge(picture.grey, at)
 
 
 def _unchanged(here: Grey, before: _Answer) -> bool:

@@ -70,7 +70,7 @@ class Tape:
         with self._lock:
             self.ring.add(kept)
             for clip in list(self._clips.values()):
-                clip.add(kept, wall)
+                clip.add(kept)
         return wall
 
     def begin(self, name: str, since: float, max_s: float) -> None:
@@ -79,10 +79,19 @@ class Tape:
             raise ValueError("the stream for clips is not there")
         path = Path(self._job.evidence_dir) / f"{name}-clip.mp4"
         free = self._job.free_bytes
-        clip = ClipWriter(path, self._source, max_s, free_bytes=free, done=self._done, name=name, patient=self._patient)
+        clip = ClipWriter(
+            path,
+            self._source,
+            max_s,
+            wall=self.clock.wall,
+            free_bytes=free,
+            done=self._done,
+            name=name,
+            patient=self._patient,
+        )
         with self._lock:
             for kept in self.ring.since(since):
-                clip.add(kept, self.clock.wall(kept.stamp))
+                clip.add(kept)
             self._clips[name] = clip
         self._writers = [one for one in self._writers if one.is_alive()] + [clip]
         clip.start()

@@ -41,14 +41,14 @@ def recording(path, codec="libx264", seconds=6, size=(320, 192), pix_fmt="yuv420
 
 
 def packets(path):
-    """The stream, and its packets with their wall times."""
+    """The stream, and its packets."""
     source = av.open(str(path))
     stream = source.streams.video[0]
     kept = []
     for packet in source.demux(stream):
         if packet.size:
             stamp = float(packet.pts * packet.time_base)
-            kept.append((Kept(bytes(packet), packet.pts, packet.dts, packet.is_keyframe, stamp), BEGAN + stamp))
+            kept.append(Kept(bytes(packet), packet.pts, packet.dts, packet.is_keyframe, stamp))
     return stream, kept
 
 
@@ -60,11 +60,15 @@ class Desk:
         self.told.put((name, taken, trouble))
 
 
+def wall_of(stamp):
+    return BEGAN + stamp
+
+
 def write(path, source, kept, *, limit_s=600.0, free_bytes=0, end=True):
     desk = Desk()
-    writer = ClipWriter(path, source, limit_s, free_bytes=free_bytes, done=desk, name="w1-1")
-    for packet, wall in kept:
-        writer.add(packet, wall)
+    writer = ClipWriter(path, source, limit_s, wall=wall_of, free_bytes=free_bytes, done=desk, name="w1-1")
+    for packet in kept:
+        writer.add(packet)
     writer.start()
     if end:
         writer.finish()
@@ -255,8 +259,8 @@ def test_a_disk_that_hangs_holds_up_nothing_but_its_clip(tmp_path, monkeypatch):
 
     monkeypatch.setattr(GrowingFile, "write", write_when_it_works_again)
     writer, desk = write(tmp_path / "w1-1-clip.mp4", Source(stream), kept[:10], end=False)
-    for packet, wall in kept[10:]:
-        writer.add(packet, wall)  # must never wait
+    for packet in kept[10:]:
+        writer.add(packet)  # must never wait
     hangs.set()
     writer.finish()
     writer.join(20)

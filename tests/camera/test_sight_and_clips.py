@@ -58,12 +58,27 @@ def test_dark_covered_and_frozen_pictures_are_told_apart_and_are_no_empty_post(s
     assert sight.judge(Picture(bgr=np.zeros((360, 640, 3), np.uint8)), 0.0) == ({"w1": None}, "dark")
     assert sight.judge(Picture(bgr=np.full((360, 640, 3), 120, np.uint8)), 1.0) == ({"w1": None}, "covered")
     same = seen(hall())
-    assert [look(sight, same, 2.0 + second)[1] for second in range(5)] == ["", "", "", "frozen", "frozen"]
-    assert look(sight, seen(hall()), 7.0) == ({"w1": 0.0}, "")
+    assert [look(sight, same, 2.0 + second)[1] for second in range(6)] == ["", "", "", "frozen", "frozen", "frozen"]
+    assert look(sight, seen(hall()), 8.0) == ({"w1": 0.0}, "")
 
 
 def test_a_scene_that_stands_still_is_not_frozen_even_where_a_sensor_has_hardly_any_noise(sight):
     assert {look(sight, seen(hall(), 0.7), float(second))[1] for second in range(60)} == {""}
+
+
+def coarsened(picture, step, offset):
+    """As an encoder leaves it at one of its strengths."""
+    return Picture(bgr=((picture.bgr.astype(int) + offset) // step * step).clip(0, 255).astype(np.uint8))
+
+
+def test_a_frozen_picture_is_told_although_the_encoders_strength_changes(sight):
+    for second in range(10):
+        look(sight, coarsened(seen(hall()), 3, 1), float(second))
+    frozen = seen(hall())
+    strengths = [(3, 1), (4, 2), (3, 2)]
+    reasons = [look(sight, coarsened(frozen, *strengths[n % 3]), 10.0 + n)[1] for n in range(12)]
+    assert reasons[0] == ""
+    assert reasons[-3:] == ["frozen"] * 3
 
 
 def test_a_clock_that_ticks_in_a_frozen_picture_does_not_hide_it(sight):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hallctl.config import LoadedHall, load_hall, parse_hall
 from hallctl.config.check import references
 from hallctl.config.hall import HallDocument, Terminal, Window
-from hallctl.config.posts import DutySpan, Post
 from hallctl.config.loading import hall_of
+from hallctl.config.posts import DutySpan, Post
 from hallctl.config.problem import Problem
 from hallctl.config.source import parse
 

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from hallctl.driver import Camera, CaptureSpec, StreamSpec, TerminalContext
 from hallctl_drivers.camera.config import CameraOptions
 
+UDP_BUFFER = 4 << 20  # bytes: a key frame comes in one burst; the kernel allows up to net.core.rmem_max
 TIMEOUT_US = 8_000_000  # FFmpeg's own limit for connecting and for silence
 
 
@@ -38,6 +39,8 @@ class StreamCamera(Camera):
         parameters: dict[str, Any] = {}
         if scheme in ("rtsp", "rtsps"):
             parameters = {"rtsp_transport": self._options.transport, "timeout": str(TIMEOUT_US)}
+            if self._options.transport == "udp":
+                parameters["buffer_size"] = str(UDP_BUFFER)
         elif scheme in ("http", "https"):
             # The parts of such a stream have no time of their own: they get the one at which they came.
             container, parameters = "mpjpeg", {"rw_timeout": str(TIMEOUT_US), "use_wallclock_as_timestamps": "1"}
