@@ -17,6 +17,7 @@ from hallctl.camera.worker import explain, open_stream
 from hallctl.errors import TransportUnavailable
 from hallctl.post.zone import contains
 
+LEAST_SHOWN = 0.15  # what scores less is clutter
 LOOK_S = 6.0  # long enough for the camera's exposure and for two key frames of most cameras
 _ZONE, _MASK, _PERSON, _OTHER = (0, 200, 255), (60, 60, 60), (80, 220, 60), (200, 160, 60)
 
@@ -73,7 +74,7 @@ def _look(job: Job, detector: Detector, seconds: float) -> Calibration:
         found = [
             Found(post, one.score, _box(one), contains(zone, (one.x, one.y)))
             for post, zone in job.posts.items()
-            for one in people_near(detector, picture, zone)
+            for one in people_near(detector, picture, zone, LEAST_SHOWN)
         ]
         rate = round((count - 1) / (last - keys[0]), 1) if keys and last > keys[0] else 0.0
         size = (stream.width, stream.height)

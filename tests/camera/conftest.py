@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from browser import devtools, page  # noqa: F401  # fixtures
 
 MODELS = Path(__file__).parents[2] / "build" / "models"
 
