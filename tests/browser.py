@@ -1,4 +1,4 @@
-"""A real Chromium, steered by its DevTools protocol; ``devtools`` and ``page`` are fixtures for a conftest to import."""
+"""A real Chromium, steered by its DevTools protocol; ``devtools`` and ``page`` are fixtures."""
 
 import asyncio
 import base64

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from hallctl.config.problem import Problem
@@ -12,12 +13,18 @@ from hallctl.transport import PortAddress
 
 _BY_ORDER = re.compile(r"/dev/(ttyUSB|ttyACM)[0-9]+\Z")
 _EVENT = re.compile(r"/dev/input/event[0-9]+\Z")
+CALENDAR_AHEAD_DAYS = 45
 _LP = re.compile(r"/dev/usb/lp[0-9]+\Z")
 
 
-def advise(hall: LoadedHall) -> tuple[Problem, ...]:
-    """Advice about the items that run, in the order of their lines."""
-    found = [*_names_by_order(hall), *_logos(hall), *_photos(hall)]
+def advise(hall: LoadedHall, today: date | None = None) -> tuple[Problem, ...]:
+    """Advice about the items that run, in the order of their lines. ``today``: what a calendar has to know by."""
+    found = [
+        *_names_by_order(hall),
+        *_logos(hall),
+        *_photos(hall),
+        *_attendance(hall, today or datetime.now(UTC).date()),
+    ]
     return tuple(sorted(found, key=lambda problem: problem.line))
 
 
@@ -63,3 +70,32 @@ def _photos(hall: LoadedHall) -> Iterator[Problem]:
             message = f"pads show no photo: there is no file {folder / photo}"
             hint = "copy it there, or correct its name"
             yield hall.problem(message, (*loc, "staff", "photo"), code="photo", hint=hint)
+
+
+def _attendance(hall: LoadedHall, today: date) -> Iterator[Problem]:
+    document = hall.document
+    if not any(window.post for window in document.windows):
+        return
+    rules, hours = document.attendance, document.duty_hours
+    if not hours.spans:
+        hint = "give duty_hours spans: [{days: [mon, ...], start: 09:00, end: 17:00}]"
+        yield hall.problem("posts are watched and never on duty", ("duty_hours", "spans"), code="duty.none", hint=hint)
+    if rules.clip_max_s < rules.grace_s:
+        hint = f"make clip_max_s longer than grace_s ({rules.grace_s:g})"
+        message = "clips end before the alert that they prove is raised"
+        yield hall.problem(message, ("attendance", "clip_max_s"), code="clip.short", hint=hint)
+    soon = today + timedelta(days=CALENDAR_AHEAD_DAYS)
+    if hours.calendar and _lacks_make_up_days(hours.calendar, soon.year):
+        message = f"the make-up workdays of {soon.year} are not in the installed calendar"
+        hint = "bring hallctl up to date when they are announced, or list them under extra"
+        yield hall.problem(message, ("duty_hours", "calendar"), code="calendar.old", hint=hint)
+
+
+def _lacks_make_up_days(calendar: str, year: int) -> bool:
+    """Whether a country that has make-up workdays has none in this year: they are announced year by year."""
+    import holidays  # noqa: PLC0415  # only where a calendar is named
+
+    country, _, region = calendar.partition("-")
+    days = holidays.country_holidays(country, subdiv=region or None, years=[year - 2, year - 1, year]).weekend_workdays
+    had = any(day.year < year for day in days)
+    return had and not any(day.year == year for day in days)

@@ -1,4 +1,4 @@
-"""The daemon killed in the middle of an absence, with a real camera process and a real stream: one alert, no lost clip."""
+"""The daemon killed in the middle of an absence: one alert, no clip lost."""
 
 import asyncio
 import contextlib

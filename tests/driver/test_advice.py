@@ -1,5 +1,9 @@
 """Advice: what runs, and will make trouble all the same."""
 
+from datetime import date
+
+import holidays
+
 from hallctl.config import load_hall
 from hallctl.driver.advice import advise
 from hallctl.driver.hallcheck import check_hall
@@ -75,3 +79,23 @@ def test_a_fallback_that_is_wrong_itself_is_passed_over_to_the_one_behind_it(tmp
     hall = check_hall(load_hall(path))
     assert [problem.line for problem in hall.problems] == [3]
     assert {terminal.id: terminal.fallback for terminal in hall.document.terminals} == {"p1": "p3", "p3": "p1"}
+
+
+def test_an_attendance_check_that_can_not_work_as_meant_is_advised_against(tmp_path):
+    path = tmp_path / "hall.yaml"
+    path.write_text(
+        """
+terminals:
+  - {id: camera-1, driver: camera, options: {url: "rtsp://192.0.2.1/x"}}
+windows:
+  - {id: w1, label: "1", post: {camera: camera-1, zone: [[0, 0], [1, 0], [1, 1]]}}
+duty_hours: {calendar: CN}
+attendance: {grace_s: 300, clip_max_s: 100}
+""",
+        encoding="utf-8",
+    )
+    hall = check_hall(load_hall(path))
+    assert [one.code for one in advise(hall, date(2026, 11, 1))] == ["duty.none", "clip.short"]
+    known = max(day.year for day in holidays.CN(years=range(2024, 2040)).weekend_workdays)
+    assert "calendar.old" not in [one.code for one in advise(hall, date(known, 11, 1))]
+    assert "calendar.old" in [one.code for one in advise(hall, date(known, 12, 20))]

@@ -1,4 +1,4 @@
-"""Duty hours: weekdays, public holidays, make-up workdays, hall.yaml and the centre; beside another library's calendar."""
+"""Duty hours: weekdays, public holidays, make-up workdays, hall.yaml and the centre; by another library too."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
