@@ -106,6 +106,8 @@ class AlertBook:
         now = self._clock.now()
         for key, alert in list(self._open.items()):
             waits = alert.kind is kind and alert.state is AlertState.RAISED and alert.severity is not Severity.CRITICAL
+            if self._open.get(key) is not alert:
+                continue  # cleared or changed while another one was being committed
             if waits and (now - alert.raised_at).total_seconds() >= after_s:
                 data = {**alert.data, "escalated_at": now.isoformat()}
                 self._open[key] = urgent = replace(alert, severity=Severity.CRITICAL, data=data)

@@ -237,7 +237,7 @@ class Attendance:
             camera.lens.see(now, usable=False, reason=reason)
             for post in camera.posts:
                 post.look(camera.name, now, None, "" if reason == STARTING else reason)
-        effects = camera.lens.tick(now, on_duty=on_duty)
+        effects = camera.lens.tick(now, on_duty=on_duty and bool(camera.posts))
         for effect in effects:
             await self._carry_out(camera, effect)
         if effects:

@@ -131,6 +131,9 @@ class PostMachine:
         if look.person is None and not look.reason:
             self._run = (None, look.at, 0)  # nothing can be said: neither a departure nor a return goes on
             return []
+        if self._looked_at is not None and not 0 <= (look.at - self._looked_at).total_seconds() <= LONGEST_BREAK_S:
+            self._begin_anew(look.at)
+            kind, since, count = self._run
         count = count + 1 if kind is look.person and count else 1
         self._run = (look.person, since if count > 1 else look.at, count)
         if look.person is None:
@@ -202,6 +205,14 @@ class PostMachine:
         if looked_at is None or (now - looked_at).total_seconds() > LONGEST_BREAK_S:
             machine._counts_since = now if machine._counts_since is not None else None
         return machine
+
+    def _begin_anew(self, at: datetime) -> None:
+        """After a break, or when the clock was set, nobody knows what was meanwhile: the grace starts anew."""
+        self._run, self._back_at, self._looked_at = (None, at, 0), None, None
+        if self._counts_since is not None:
+            self._counts_since = at
+        if self._left_at is not None:
+            self._left_at = min(self._left_at, at)
 
     def _sees(self, look: Look) -> list[Effect]:
         kind, since, count = self._run

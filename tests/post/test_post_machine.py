@@ -177,6 +177,17 @@ def test_a_short_restart_does_not_begin_the_grace_anew_but_a_long_break_does() -
         assert [one.since for one in raised] == [at(since)]
 
 
+def test_a_clock_that_jumps_raises_no_alert_before_the_grace_has_passed() -> None:
+    for jump in (3600, -3600):
+        machine = PostMachine(RULES)
+        watch(machine, "person", range(0, 4, 2))
+        watch(machine, "nobody", range(4, 20, 2))
+        effects = watch(machine, "nobody", range(20 + jump, 45 + jump, 2))
+        assert not of(RaiseEmpty, effects)
+        raised = of(RaiseEmpty, watch(machine, "nobody", range(46 + jump, 60 + jump, 2)))
+        assert [one.since for one in raised] == [at(20 + jump)]
+
+
 def play(steps: list[Step]) -> list[tuple[str, datetime, PostState, Effect]]:
     """Every effect with the step that caused it, its time and the state before the step."""
     machine, now, seen = PostMachine(RULES), START, []

@@ -67,7 +67,7 @@ class CameraOptions(DriverOptions):
     video_size: str | None = Field(
         default=None, pattern=r"^\d+x\d+$", description="of /dev/video: WIDTHxHEIGHT; default: its own"
     )
-    check_every_s: float = Field(default=2.0, ge=0.2, le=60, description="how often the posts are looked at, seconds")
+    check_every_s: float = Field(default=2.0, ge=0.2, le=5, description="how often the posts are looked at, seconds")
     min_score: float = Field(default=0.3, gt=0, lt=1, description="from which score on a detection is a person")
     masks: list[Polygon] = Field(
         default_factory=list,
