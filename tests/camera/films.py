@@ -27,7 +27,7 @@ def film(path, scenes, gop=10, sigma=2.0, fps=FPS):
     A picture may be a function of the seconds since its scene began.
     """
     rng = np.random.default_rng(2)
-    grain = [rng.normal(0, sigma, (SIZE[1], SIZE[0], 1)).round().astype(np.int16).repeat(3, 2) for _ in range(9)]
+    grain = rng.normal(0, sigma, (SIZE[1] + 200, SIZE[0] + 200, 1)).round().astype(np.int16).repeat(3, 2)
     with av.open(str(path), "w") as out:
         options = {"g": str(gop), "preset": "ultrafast", "sc_threshold": "0"}
         stream = out.add_stream("libx264", rate=fps, options=options)
@@ -36,7 +36,8 @@ def film(path, scenes, gop=10, sigma=2.0, fps=FPS):
             for number in range(int(seconds * fps)):
                 shown = picture(number / fps) if callable(picture) else picture
                 if live:
-                    shown = cv2.add(shown, grain[int(rng.integers(0, 9))], dtype=cv2.CV_8U)
+                    x, y = (int(offset) for offset in rng.integers(0, 200, 2))
+                    shown = cv2.add(shown, grain[y : y + SIZE[1], x : x + SIZE[0]], dtype=cv2.CV_8U)
                 out.mux(stream.encode(av.VideoFrame.from_ndarray(shown, format="bgr24")))
         out.mux(stream.encode(None))
     return path

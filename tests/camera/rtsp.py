@@ -91,8 +91,8 @@ async def gst_rtsp(folder, scenes, *, codec="h264", gop=10, fps=10, transport="b
         await process.wait()
 
 
-def noisy(picture, count=8, sigma=2.0):
-    """Frames of a scene as a sensor gives it."""
+def noisy(picture, count=37, sigma=2.0):
+    """Frames of a scene as a sensor gives it: so many that no key frame soon repeats another."""
     rng = np.random.default_rng(11)
     grain = (rng.normal(0, sigma, picture.shape).round().astype(np.int16) for _ in range(count))
     return [cv2.add(picture, one, dtype=cv2.CV_8U) for one in grain]

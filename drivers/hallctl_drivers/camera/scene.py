@@ -11,7 +11,7 @@ from typing import Any
 from hallctl.errors import ConfigError
 
 WIDTH, HEIGHT, FPS = 640, 360, 10
-GOPS = 3  # seconds of picture in a loop; every second begins with a key frame
+GOPS = 12  # seconds of picture in a loop; each begins with a key frame. Shorter ones would be taken for frozen
 PERSON_HEIGHT = 270
 SCENES = ("present", "empty", "black", "frozen")
 
