@@ -88,7 +88,9 @@ class ClipWriter(threading.Thread):
         self._wanted = True
 
     def add(self, packet: Kept) -> None:
-        """One more packet. What comes behind the limit ends the clip."""
+        """One more packet. A clip begins with a key frame; what comes behind the limit ends it."""
+        if self._first is None and not packet.key:
+            return
         self._first = self._first or packet
         if packet.stamp - self._first.stamp > self._limit_s or self._overflown:
             self.finish()

@@ -46,6 +46,8 @@ class Tape:
         self._clips: dict[str, ClipWriter] = {}
         self._writers: list[ClipWriter] = []
         self._last_raw = float("-inf")
+        self._untimed: Any = None
+        self._rate: Any = None
         self._lock = threading.Lock()  # a stream of its own for clips comes in a thread of its own
 
     def open(self, template: Any) -> None:
@@ -53,13 +55,21 @@ class Tape:
         self.clock = StreamClock()
         self.ring = Ring(self._job.ring_s, self.clock)
         self._source = Source(template, tuple(self._job.masks))
+        self._untimed, self._rate = None, template.average_rate
         for name in list(self._clips):
             self._clips.pop(name).finish()
 
     def add(self, packet: Any, now: float) -> float:
         """Keep a packet; gives the wall time of its time stamp."""
         if packet.pts is None or packet.dts is None:
+            self._untimed = packet if packet.is_keyframe else self._untimed
             return now
+        if (first := self._untimed) is not None:  # FFmpeg may time an RTSP stream from its second picture on
+            self._untimed = None
+            ticks = max(1, round(1 / (packet.time_base * (self._rate or 25))))
+            first.pts = first.dts = packet.dts - ticks
+            first.time_base = packet.time_base
+            self.add(first, now)
         stamp = float(packet.pts * packet.time_base)
         self.clock.note(stamp, now)
         if self._is_raw() and 0 <= stamp - self._last_raw < RAW_EVERY_S:
