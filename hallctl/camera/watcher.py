@@ -173,6 +173,8 @@ class Watcher:
         if packet.size == 0:
             return
         self._packets += 1
+        if packet.is_corrupt and packet.is_keyframe:
+            return  # half a picture would be decoded, and the other half made up
         wall = self._own.add(packet, now)
         burst = self._choose_mode(packet, wall)
         if self._decode_all:

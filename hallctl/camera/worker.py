@@ -35,7 +35,13 @@ def say(kind: str, **fields: Any) -> None:
 def open_stream(stream: Stream) -> Any:
     """The stream's container, from PyAV. Raises what PyAV raises."""
     timeout = None if Path(stream.url).is_file() else (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
-    source = av.open(stream.url, format=stream.container, options=stream.options, timeout=timeout)
+    began = time.monotonic()
+    try:
+        source = av.open(stream.url, format=stream.container, options=stream.options, timeout=timeout)
+    except av.InvalidDataError as exc:
+        if timeout is not None and time.monotonic() - began >= 0.9 * min(timeout):
+            raise TimeoutError from exc  # FFmpeg calls a camera that hangs while it is opened bad data
+        raise
     if not source.streams.video:
         raise HallctlError("the stream has no picture", hint="check url: it leads to sound only")
     return source
@@ -111,7 +117,7 @@ def explain(exc: BaseException) -> tuple[str, str, str]:  # noqa: PLR0911  # one
         case av.HTTPNotFoundError():
             return "camera.no_such_stream", "the camera has no stream of this name", "check the path in url"
         case av.ExitError() | TimeoutError():
-            return "camera.stalled", "the camera stopped sending", network
+            return "camera.stalled", "the camera sends nothing, or has stopped sending", network
         case FileNotFoundError():
             return "camera.unreachable", "there is no such device or file", "check url"
         case PermissionError():

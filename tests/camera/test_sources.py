@@ -89,11 +89,13 @@ async def test_mjpeg_that_breaks_off_in_mid_picture_ends_the_session_and_the_nex
     async with camera.serve() as url:
         async with Watched(url, tmp_path, model) as watched:
             await watched.until(present)
-            camera.half = True
+            looks = len(watched.looks)
+            camera.scene, camera.half = "empty", True
             async with asyncio.timeout(20):
                 with pytest.raises(TransportError):
                     await watched.task
-        camera.half = False
+            assert not [look for look in watched.looks[looks:] if empty(look)]  # half a picture is nothing
+        camera.scene, camera.half = "present", False
         async with Watched(url, tmp_path, model) as watched:
             await watched.until(present)
 
@@ -115,6 +117,14 @@ async def test_a_stream_that_is_cut_or_stalls_ends_its_session_with_its_reason(m
         assert watched.ended == 1
     assert cut.value.code in ("camera.ended", "camera.unreachable", "camera.stalled")
     assert stalled.value.code == "camera.stalled"
+
+
+async def test_a_camera_that_hangs_while_it_is_opened_is_stalled(model, tmp_path):
+    async with await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), "127.0.0.1", 0) as listener:
+        url = f"rtsp://127.0.0.1:{listener.sockets[0].getsockname()[1]}/stream"
+        with pytest.raises(TransportError) as caught:
+            await Watched(url, tmp_path, model).runner.start(None)
+    assert caught.value.code == "camera.stalled"
 
 
 @pytest.mark.parametrize(("scene", "reason"), [("black", "dark"), ("frozen", "frozen")])
