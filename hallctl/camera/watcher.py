@@ -149,6 +149,7 @@ class Watcher:
         self.tape = Tape(job, say, patient=patient)
         self._own = self.tape if job.record is None else Tape(job, say)  # keeps the group of pictures at least
         self._stream: Any = None
+        self._keys: Any = None
         self._picture: Picture | None = None
         self._there: dict[str, bool | None] = {}
         self._decode_all = False
@@ -163,9 +164,10 @@ class Watcher:
     def open(self, stream: Any) -> None:
         """A stream begins (PyAV's video stream)."""
         self._stream = stream
-        stream.codec_context.thread_count = 1
-        self._own.open(stream)
         codec = stream.codec_context
+        codec.thread_count = 1
+        self._own.open(stream)
+        self._keys = _key_decoder(codec)
         self._say("ready", codec=codec.name, width=stream.width, height=stream.height)
 
     def take(self, packet: Any, now: float) -> None:
@@ -181,10 +183,10 @@ class Watcher:
             for frame in [*burst, *self._decode(packet)]:
                 self._show(frame, now)
         elif packet.is_keyframe and wall >= self._next_check - self._job.check_every_s * (1 - EARLY):
-            frames = self._decode(packet) or self._decode(None)
-            self._stream.codec_context.flush_buffers()
+            frames = self._decode(packet, self._keys) or self._decode(None, self._keys)
+            self._keys.flush_buffers()
             if frames:
-                self._show(frames[-1], now)
+                self._show(frames[-1], min(now, wall))
         if now >= self._next_status:
             self._tell_status(now)
 
@@ -233,10 +235,10 @@ class Watcher:
         packet.pts, packet.dts, packet.time_base = kept.pts, kept.dts, self._stream.time_base
         return packet
 
-    def _decode(self, packet: Any) -> list[Any]:
+    def _decode(self, packet: Any, decoder: Any = None) -> list[Any]:
         """The pictures in a packet; a damaged one has none. Damage that lasts is silence, and silence is blindness."""
         try:
-            return list(self._stream.codec_context.decode(packet))
+            return list((decoder or self._stream.codec_context).decode(packet))
         except av.InvalidDataError:
             return []
 
@@ -288,6 +290,20 @@ class Watcher:
         part.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
         size, sha256 = sealed(part, path)
         return {"path": str(path), "size": size, "sha256": sha256, "covers": None}
+
+
+def _key_decoder(codec: Any) -> Any:
+    """A decoder for key frames alone. It leaves out what smooths the edges of blocks: nothing is built on these
+    pictures, and the detector sees them reduced."""
+    decoder = av.CodecContext.create(codec.name, "r")
+    decoder.width, decoder.height = codec.width, codec.height
+    if codec.pix_fmt:
+        decoder.pix_fmt = codec.pix_fmt
+    if codec.extradata:
+        decoder.extradata = codec.extradata
+    decoder.thread_count = 1
+    decoder.options = {"skip_loop_filter": "all"}
+    return decoder
 
 
 def outline(picture: Any, zone: list[tuple[float, float]], colour: tuple[int, int, int]) -> None:
