@@ -5,7 +5,7 @@ import contextlib
 import getpass
 import signal
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,9 @@ def ack(
 
 @alerts.command()
 @click.argument("alert")
-@click.option("--kind", type=click.Choice(["clip", "snapshot"]), default="clip", show_default=True, help="What.")
+@click.option(
+    "--kind", default="clip", show_default=True, help="What: clip, snapshot, or clip-2 ... where there are more."
+)
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Where to.")
 @link_options
 def fetch(
@@ -150,10 +152,32 @@ def _row(topics: Topics, body: Mapping[str, Any]) -> tuple[str, ...]:
         f"{topics.site}/{topics.controller}",
         str(body.get("kind", "")),
         str(body.get("subject", "")),
-        str(body.get("state", "")),
+        _state(body),
         _local(str(body.get("raised_at", ""))),
-        str(body.get("message", "")),
+        _message(body),
     )
+
+
+def _state(body: Mapping[str, Any]) -> str:
+    """Its state, who has taken it, and that nobody has for too long."""
+    state, data = str(body.get("state", "")), body.get("data") or {}
+    if state == "acknowledged":
+        return f"{state} by {data.get('acknowledged_by', '?')}"
+    return f"{state}, critical" if body.get("severity") == "critical" else state
+
+
+def _message(body: Mapping[str, Any]) -> str:
+    """What it is about, how long it was, and what proves it."""
+    data, evidence = body.get("data") or {}, body.get("evidence") or ()
+    length = data.get("absent_s", data.get("blind_s"))
+    words = str(body.get("message", ""))
+    if length is not None:
+        words += f", for {timedelta(seconds=round(float(length)))}"
+    if evidence:
+        words += f" [{', '.join(str(one.get('kind', '')) for one in evidence)}]"
+    if data.get("no_clip"):
+        words += f" (no clip: {data['no_clip']})"
+    return words
 
 
 def _local(text: str) -> str:
