@@ -77,12 +77,12 @@ class Watched:
     async def child_ended(self, _camera):
         self.ended += 1
 
-    async def until(self, wanted, seconds=20):
+    async def until(self, wanted, seconds=45):
         """Wait for a look that is wanted."""
         async with asyncio.timeout(seconds), self._arrived:
             await self._arrived.wait_for(lambda: self.looks and wanted(self.looks[-1]))
 
-    async def clip(self, name, seconds=20):
+    async def clip(self, name, seconds=45):
         """Wait for a clip to stand; gives it, or its trouble."""
         async with asyncio.timeout(seconds), self._arrived:
             await self._arrived.wait_for(lambda: name in self.clips or name in self.troubles)
