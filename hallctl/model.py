@@ -134,6 +134,10 @@ class EventType(StrEnum):
     POST_BLIND = "post.blind"
     POST_PAUSE_OVER = "post.pause_over"
     DUTY_CHANGED = "duty.changed"
+    CONFIG_APPLIED = "config.applied"
+    CONFIG_REJECTED = "config.rejected"
+    CONFIG_ROLLED_BACK = "config.rolled_back"
+    COMMAND_FINISHED = "command.finished"
     GAP = "gap"
 
 
@@ -203,6 +207,7 @@ class Command:
     name: str
     expires: datetime
     data: JsonObject
+    by: str = ""  # who sent it, as the desk says
 
 
 class ReplyState(StrEnum):

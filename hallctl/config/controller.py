@@ -76,6 +76,12 @@ class ControllerConfig(Section):
     site: Identifier = Field(description="id of the service hall")
     controller: Identifier = Field(description="id of this box; it never changes, its name may")
     name: str = Field(default="", description="what people call this box")
+    groups: list[Identifier] = Field(
+        default_factory=list, description="grid groups of the hall that this box serves; the centre selects by them"
+    )
+    tags: list[Identifier] = Field(
+        default_factory=list, description="what operations call this box together with others: pilot, north ..."
+    )
     broker: Broker | None = Field(
         default=None, description="the centre; without it the box works alone and keeps its events"
     )

@@ -244,6 +244,8 @@ class Controller:
             lease=Lease(self._config.heartbeat_s, self._config.lease_s),
             version=__version__,
             name=self._config.name,
+            groups=self._config.groups,
+            tags=self._config.tags,
             open_alerts=lambda: self._alerts.open,
         )
 

@@ -45,6 +45,8 @@ class ControllerState(Payload):
     last_seq: int = Field(0, description="newest number of the event log")
     version: str = Field("", description="version of hallctl")
     name: str = Field("", description="what people call the controller")
+    groups: list[str] = Field(default_factory=list, description="grid groups of the hall that it serves")
+    tags: list[str] = Field(default_factory=list, description="what operations call it together with others")
 
 
 class FaultPayload(Payload):
@@ -93,6 +95,7 @@ class CommandData(Payload):
 
     expires: datetime = Field(description="absolute; a command that arrives later is refused")
     arguments: dict[str, Any] = Field(default_factory=dict, description="what the command takes")
+    by: str = Field("", max_length=100, description="who sends it; kept with what came of it")
 
 
 class ReplyData(Payload):
@@ -157,7 +160,7 @@ def entry_envelope(entry: Stored, identity: Identity) -> Envelope:
 
 def command_envelope(command: Command, source: str, now: datetime) -> Envelope:
     """A command as the centre sends it."""
-    data = CommandData(expires=command.expires, arguments=dict(command.data))
+    data = CommandData(expires=command.expires, arguments=dict(command.data), by=command.by)
     return Envelope(
         id=command.id,
         source=source,
@@ -180,7 +183,7 @@ def read_command(name: str, payload: bytes) -> Command:
         raise LinkError(f"command {name!r}: its id {envelope.id[:100]!r} can't be part of a topic", hint="use a UUID")
     if data.expires.tzinfo is None:
         raise LinkError(f"command {name!r}: expires has no time zone", hint="write it as 2026-03-02T01:00:00Z")
-    return Command(envelope.id, name, data.expires, data.arguments)
+    return Command(envelope.id, name, data.expires, data.arguments, data.by)
 
 
 def command_id(payload: bytes) -> str | None:

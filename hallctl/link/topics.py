@@ -36,6 +36,16 @@ class Topics:
         """An alert; retained while it is open."""
         return f"{self.prefix}/alert/{alert}"
 
+    @property
+    def desired(self) -> str:
+        """The hall document that the centre wants; retained."""
+        return f"{self.prefix}/config/desired"
+
+    @property
+    def reported(self) -> str:
+        """What became of it; retained."""
+        return f"{self.prefix}/config/reported"
+
     def command(self, name: str) -> str:
         """A request of the centre; never retained."""
         return f"{self.prefix}/command/{name}"

@@ -7,7 +7,7 @@ connect the birth and every retained topic are published again, at a limited rat
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hallctl.clock import Clock
@@ -61,6 +61,8 @@ class Uplink:
         lease: Lease,
         version: str,
         name: str = "",
+        groups: Sequence[str] = (),
+        tags: Sequence[str] = (),
         open_alerts: Callable[[], tuple[Alert, ...]] = tuple,
         make_session: MakeSession = Session,
     ) -> None:
@@ -72,8 +74,7 @@ class Uplink:
         self._clock = clock
         self._log = log
         self._lease = lease
-        self._version = version
-        self._name = name
+        self._about = {"version": version, "name": name, "groups": list(groups), "tags": list(tags)}
         self._open_alerts = open_alerts
         self._make_session = make_session
         self._topics = Topics(outbox.identity.site, outbox.identity.controller)
@@ -298,8 +299,7 @@ class Uplink:
                 "reason": reason,
                 "lease_s": self._lease.lease_s,
                 "last_seq": self._outbox.last_seq,
-                "version": self._version,
-                "name": self._name,
+                **self._about,
             }
         ).encode()
 
