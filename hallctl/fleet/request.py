@@ -27,15 +27,16 @@ async def send_command(
     clock: Clock,
     *,
     timeout_s: float = EXPIRES_S,
+    by: str = "",
     on_progress: Callable[[Reply], None] = lambda _reply: None,
 ) -> Reply:
-    """The final reply to a command; ``on_progress`` gets those before it.
+    """The final reply to a command; ``on_progress`` gets those before it. ``by``: who sends it, for the audit.
 
     The session may be used for nothing else meanwhile. Raises ``LinkError`` when no answer comes: the command may
     have been carried out all the same, and the same id would not be carried out twice.
     """
     now = clock.now()
-    command = Command(str(uuid.uuid4()), name, now + timedelta(seconds=timeout_s), data)
+    command = Command(str(uuid.uuid4()), name, now + timedelta(seconds=timeout_s), data, by)
     waiting = _Waiting(session, topics, command.id, on_progress)
     await session.subscribe(topics.reply(command.id), topics.state)
     payload = command_envelope(command, "hallctl/cli", now).encode()

@@ -6,12 +6,13 @@ on one device is its supervisor's turn.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from hallctl.clock import Clock
 from hallctl.driver.terminal import Logger
 from hallctl.errors import LinkError
 from hallctl.link.payloads import command_id, read_command
-from hallctl.model import Command, Reply, ReplyState
+from hallctl.model import Command, Event, EventType, Reply, ReplyState
 from hallctl.outbox import Outbox
 
 Handler = Callable[[Command], Awaitable[Reply]]
@@ -19,7 +20,7 @@ Progress = Callable[[Reply], None]
 DefaultHandler = Callable[[Command, Progress], Awaitable[Reply]]
 Publish = Callable[[Reply], Awaitable[None]]
 
-WITHOUT_SIDE_EFFECT = frozenset({"evidence.fetch", "replay", "recorded", "rebirth"})
+WITHOUT_SIDE_EFFECT = frozenset({"evidence.fetch", "replay", "recorded", "rebirth", "config.get"})
 
 
 class CommandIntake:
@@ -44,7 +45,9 @@ class CommandIntake:
             command = read_command(name, payload)
         except LinkError as exc:
             self._log.warning("command refused", command=name, message=exc.message)
-            if (known := command_id(payload)) is not None:
+            known = command_id(payload)
+            await self._tell_of_malformed(name, known or "", exc.message)
+            if known is not None:
                 malformed = Reply(known, ReplyState.REJECTED, "command.malformed", exc.message, exc.hint)
                 self._start(publish(malformed))
             return
@@ -100,6 +103,15 @@ class CommandIntake:
             if not interrupted:
                 await self._outbox.finish_command(reply)
                 await publish(reply)
+
+    async def _tell_of_malformed(self, name: str, command: str, message: str) -> None:
+        """Who sends what nobody can read is audited too; its sender can't be read either."""
+        if name in WITHOUT_SIDE_EFFECT:
+            return
+        now = self._clock.now().isoformat()
+        data: dict[str, Any] = {"command": command, "name": name[:100], "by": "", "received_at": now}
+        data |= {"state": ReplyState.REJECTED, "code": "command.malformed", "message": message[:500], "arguments": {}}
+        await self._outbox.append(Event(EventType.COMMAND_FINISHED, data))
 
     async def _run_unlogged(self, command: Command, refusal: Reply | None, publish: Publish) -> None:
         await publish(refusal or await self._answer(command, publish))
