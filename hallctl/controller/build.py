@@ -14,6 +14,7 @@ from hallctl.config import ControllerConfig, LoadedHall
 from hallctl.config.hall import Terminal as TerminalConfig
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.attendance import Attendance
+from hallctl.controller.certificates import care_for_certificate
 from hallctl.controller.desk import CommandHandler
 from hallctl.controller.dimming import Dimmer
 from hallctl.controller.evidence import EvidenceStore
@@ -33,7 +34,7 @@ from hallctl.controller.watch import TerminalWatch, first_pass
 from hallctl.driver import Camera, Capability, Signal, TerminalContext, TerminalDriver, load_driver
 from hallctl.errors import DriverLoadError, HallctlError
 from hallctl.hall import Hall, Plan
-from hallctl.link import CommandIntake, Lease, Progress, Uplink
+from hallctl.link import CommandIntake, Echo, Lease, Progress, Topics, Uplink
 from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox, Quota
 from hallctl.terminal.bus import Bus
@@ -104,6 +105,7 @@ class Controller:
         tickets = self._build_tickets()
         self._handler = self._build_handler(tickets, evidence, attendance)
         await self._announce(tickets)
+        certificates = self._certificates()
         async with asyncio.TaskGroup() as group:
             link = group.create_task(self._run_uplink())
             work = [group.create_task(bus.run()) for bus in buses.values()]
@@ -111,6 +113,7 @@ class Controller:
             tasks = (watch.run(), self._tick(), self._run_later(), self._memory.run(), self._dimmer.run())
             work += [group.create_task(task) for task in (*tasks, self._refresh())]
             work.append(group.create_task(attendance.run(self._terminals, self._hall.windows)))
+            work += [group.create_task(care) for care in certificates]
             passes = [terminal.first_pass for terminal in self._terminals.values()]
             announce = group.create_task(self._say_ready(passes, ready))
             await stop.wait()
@@ -236,7 +239,7 @@ class Controller:
         if broker is None:
             return None
         return Uplink(
-            broker_settings(broker, f"{self._config.site}-{self._config.controller}"),
+            broker_settings(broker, f"hallctl-{self._config.site}_{self._config.controller}"),
             self._outbox,
             self._intake,
             clock=self._clock,
@@ -248,6 +251,14 @@ class Controller:
             tags=self._config.tags,
             open_alerts=lambda: self._alerts.open,
         )
+
+    def _certificates(self) -> list[Coroutine[Any, Any, None]]:
+        if self._uplink is None:
+            return []
+        state, boot = Topics(self._config.site, self._config.controller).state, self._outbox.identity.boot
+        self._uplink.join(Echo(state, boot, clock=self._clock, log=self._log))
+        care = care_for_certificate(self._config, self._uplink, self._alerts, clock=self._clock, log=self._log)
+        return [] if care is None else [care]
 
     async def _run_uplink(self) -> None:
         if self._uplink is not None:
