@@ -70,7 +70,7 @@ class Desk:
         found: dict[str, Waiting] = {}
         while (message := await self._next(SETTLE_S)) is not None:
             waiting = waiting_of(message)
-            if waiting is not None and not self._answered(waiting):
+            if waiting is not None:
                 found[waiting.name] = waiting
             self._session.acknowledge(message)
         return [found[name] for name in sorted(found)]

@@ -90,7 +90,10 @@ class _Waiting:
             hint = "it was accepted and may still be carried out: look before you repeat it"
             return LinkError(f"{where} has not finished {name} within {timeout_s:g} s", hint=hint)
         if self._state is None:
-            hint = "check --site and --controller; `hallctl status` lists the controllers that the broker knows"
+            hint = (
+                "check --site and --controller (`hallctl status` lists what the broker knows), and whether this user "
+                "may read and command it: the broker's access list denies without a word on MQTT 3.1.1"
+            )
             return LinkError(f"nothing is known of controller {where}, and it did not answer", hint=hint)
         if self._state.status == "offline":
             hint = "the command has expired and will not be carried out later"
