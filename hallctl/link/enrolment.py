@@ -18,9 +18,7 @@ class EnrollRequest(Payload):
 
     csr: str = Field(max_length=MAX_CSR_BYTES, description="PKCS #10 signing request in PEM")
     at: datetime = Field(description="when it was asked for")
-    renews: str = Field(
-        default="", max_length=64, description="serial number (hex) of the certificate that it replaces"
-    )
+    renews: str = Field(default="", max_length=64, description="serial number (hex) of the certificate before")
     proof: str = Field(
         default="", max_length=256, description="signature (base64, ECDSA with SHA-256) of csr by the key of that one"
     )
@@ -31,9 +29,7 @@ class EnrollAnswer(Payload):
 
     fingerprint: str = Field(description="of the key that the request was for")
     at: datetime = Field(description="when it was answered")
-    certificate: str = Field(
-        default="", description="the certificate in PEM, intermediate ones behind it; empty: refused"
-    )
+    certificate: str = Field(default="", description="in PEM, intermediate ones behind it; empty: refused")
     message: str = Field(default="", max_length=500, description="why it was refused")
     hint: str = Field(default="", max_length=500, description="what to do about it")
 

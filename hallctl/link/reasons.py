@@ -4,7 +4,7 @@ import socket
 import ssl
 
 from hallctl.errors import LinkError
-from hallctl.link.tls import handshake_failed, untrusted
+from hallctl.link.tls import closed_unanswered, handshake_failed, untrusted
 
 
 def connect_error(where: str, exc: Exception) -> LinkError:
@@ -14,6 +14,8 @@ def connect_error(where: str, exc: Exception) -> LinkError:
             return untrusted(where, exc)
         case ssl.SSLError():
             return handshake_failed(where, exc)
+        case ConnectionResetError():
+            return closed_unanswered(where, secure=True)  # without TLS paho would have told it later
         case socket.gaierror():
             return LinkError(
                 f"the broker's name in {where} can't be resolved", hint="check broker.host, or write its IP address"

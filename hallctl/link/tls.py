@@ -115,7 +115,7 @@ def handshake_failed(where: str, exc: ssl.SSLError) -> LinkError:
 def closed_unanswered(where: str, *, secure: bool) -> LinkError:
     """The broker hung up before it said anything."""
     if secure:
-        hint = "it may refuse our certificate: `hallctl enroll status`; the broker's log says why"
+        hint = "is the port the one for TLS? It may also refuse our certificate; the broker's log says why"
     else:
         hint = "the port may be the one for TLS (tls: {} in controller.yaml, mqtts:// here); the broker's log says why"
     return LinkError(f"the broker {where} hung up before it answered", hint=hint)
