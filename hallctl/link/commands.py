@@ -32,7 +32,7 @@ class CommandIntake:
         self._default = default
         self._log = log
         self._special: dict[str, Handler] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Future[None]] = set()
         self._active: set[str] = set()
 
     def handle(self, name: str, handler: Handler) -> None:
@@ -40,7 +40,14 @@ class CommandIntake:
         self._special[name] = handler
 
     async def take(self, name: str, payload: bytes, publish: Publish) -> None:
-        """Take one message. When this returns the command is on disk (or refused): acknowledge the message now."""
+        """Take one message. When this returns the command is on disk (or refused): acknowledge the message now.
+
+        It goes on when its caller is cancelled (the session was lost): what is committed has to be carried out, since
+        the message comes again and would find its id taken.
+        """
+        await asyncio.shield(self._start(self._take(name, payload, publish)))
+
+    async def _take(self, name: str, payload: bytes, publish: Publish) -> None:
         try:
             command = read_command(name, payload)
         except LinkError as exc:
@@ -70,12 +77,13 @@ class CommandIntake:
         while self._running and (left_s := deadline - self._clock.monotonic()) > 0:
             await asyncio.wait(set(self._running), timeout=left_s)
 
-    def _start(self, work: Awaitable[None]) -> None:
+    def _start(self, work: Awaitable[None]) -> "asyncio.Future[None]":
         task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._finished)
+        return task
 
-    def _finished(self, task: "asyncio.Task[None]") -> None:
+    def _finished(self, task: "asyncio.Future[None]") -> None:
         self._running.discard(task)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, LinkError):
@@ -119,7 +127,11 @@ class CommandIntake:
     async def _answer(self, command: Command, publish: Publish) -> Reply:
         if (special := self._special.get(command.name)) is not None:
             return await special(command)
-        return await self._default(command, lambda reply: self._start(self._tell(reply, publish)))
+
+        def progress(reply: Reply) -> None:
+            self._start(self._tell(reply, publish))
+
+        return await self._default(command, progress)
 
     async def _tell(self, reply: Reply, publish: Publish) -> None:
         """Progress of a command that is over meanwhile would be the last word about it."""

@@ -163,7 +163,12 @@ class Uplink:
         if self._session is None or not self.connected:
             raise LinkError("there is no connection to the broker")
         envelope = reply_envelope(reply, self._outbox.identity, self._clock.now())
-        await self._session.publish(self._topics.reply(reply.command), envelope.encode(MAX_REPLY_BYTES))
+        try:
+            await self._session.publish(self._topics.reply(reply.command), envelope.encode(MAX_REPLY_BYTES))
+        except LinkError:
+            if not self._switching:
+                raise
+            self._late_replies.append(reply)
 
     async def _connected_time(self) -> None:
         self._anew.clear()

@@ -87,6 +87,10 @@ class GuardedBroker:
             self._process.wait(10)
             self._process = None
 
+    def forget(self) -> None:
+        """Lose everything that it kept; call it while it is stopped."""
+        (self._folder / "mosquitto.db").unlink()
+
     def log(self) -> str:
         return (self._folder / "broker.log").read_text(errors="replace")
 
