@@ -26,7 +26,8 @@ def write(path: Path, data: bytes, mode: int) -> None:
         aside.replace(path)
         sync_folder(path.parent)
     except OSError as exc:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
         raise EnrollError(
             f"{path} can't be written: {exc.strerror}", hint="check the folder's owner and space"
         ) from exc
@@ -60,9 +61,13 @@ def read(path: Path) -> bytes | None:
 
 def remove(*paths: Path) -> None:
     """Remove files that may be gone already."""
-    for path in paths:
-        path.unlink(missing_ok=True)
-    sync_folder(paths[0].parent)
+    try:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in paths}:
+            sync_folder(folder)
+    except OSError as exc:
+        raise EnrollError(f"{exc.filename} can't be removed: {exc.strerror}", hint="check the folder's owner") from exc
 
 
 def sync_folder(folder: Path) -> None:
@@ -80,10 +85,10 @@ def locked(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+        _give_to_owner(descriptor, path.parent)
     except OSError as exc:
         raise EnrollError(f"{path} can't be opened: {exc.strerror}", hint="check the folder's owner") from exc
     try:
-        _give_to_owner(descriptor, path.parent)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

@@ -137,8 +137,9 @@ class Identity:
             return self.current()
 
     def tidy(self) -> None:
-        """After a crash between the swap and the end of ``install``: the request is answered already."""
+        """After a crash: what was written aside goes, and a request that was answered already."""
         with files.locked(self._lock):
+            files.remove(*(one for one in self.path.parent.glob(f".{self.path.name}*") if one != self._lock))
             pair, key = self.current(), self._waiting_key()
             if pair is not None and key is not None and _same(pair.key, key):
                 self._clear_request()
