@@ -103,12 +103,21 @@ class Identity:
         pair = self.current()
         return (pair.serial, prove(pair.key, csr)) if pair is not None else ("", "")
 
-    def install(self, pem: bytes, where: str, *, name: str, anchors: Sequence[x509.Certificate], now: datetime) -> Pair:
+    def install(
+        self,
+        pem: bytes,
+        where: str,
+        *,
+        name: str,
+        anchors: Sequence[x509.Certificate],
+        now: datetime,
+        server: bool = False,
+    ) -> Pair:
         """Put a certificate in place, with the key of the request or the present one. Raises ``EnrollError``."""
         with files.locked(self._lock):
             chain = tuple(read_certificates(pem, where))
             key = self._key_for(chain[0])
-            judge(chain, key=key, name=name, anchors=anchors, now=now)
+            judge(chain, key=key, name=name, anchors=anchors, now=now, server=server)
             present = files.read(self.path)
             if present is not None and not self.on_trial:  # else the one that is kept was taken by the broker once
                 files.write(self._previous, present, files.PRIVATE)

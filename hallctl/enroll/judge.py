@@ -28,10 +28,11 @@ def judge(
     name: str,
     anchors: Sequence[x509.Certificate],
     now: datetime,
-    use: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
+    server: bool = False,
 ) -> None:
     """Raise ``EnrollError`` that lists everything that is wrong. No ``anchors``: who signed it can't be checked."""
     leaf = chain[0]
+    use = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
     wrong = [*_key(leaf, key), *_name(leaf, name), *_dates(leaf, now), *_use(leaf, use)]
     if anchors and not wrong:
         wrong = _chain(chain, anchors, now)

@@ -32,18 +32,12 @@ class Pki:
         asked = identity.ask(name, hosts, anew=True)
         signed = self.ca.sign(read_csr(asked.csr, name), at or datetime.now(UTC), by="test", days=days)
         moment = (at or datetime.now(UTC)) + timedelta(seconds=1)
-        identity.install(signed.encode(), name, name=name, anchors=[], now=moment) if not hosts else self._server(
-            identity, signed
-        )
+        identity.install(signed.encode(), name, name=name, anchors=[], now=moment, server=bool(hosts))
+        identity.confirm()
         return identity.path
 
     def tls(self, name: str) -> Tls:
         return Tls(self.ca_file, self.issue(name))
-
-    @staticmethod
-    def _server(identity: Identity, signed: str) -> None:
-        key = identity.path.with_name(f"{identity.path.name}.next").read_bytes()
-        identity.path.write_bytes(key + signed.encode())
 
 
 class GuardedBroker:

@@ -160,7 +160,11 @@ def place_of(config: Path | None, name: str | None, identity: Path | None) -> Pl
 
 def _installed(place: Place, data: bytes, where: str, *, as_json: bool) -> int:
     anchors, now = read_anchors(place.ca_file), SystemClock().now()
-    pair = place.identity.install(data, where, name=place.holder.common_name, anchors=anchors, now=now)
+    server = place.holder.role is Role.BROKER
+    name = place.holder.common_name
+    pair = place.identity.install(data, where, name=name, anchors=anchors, now=now, server=server)
+    if place.holder.role is not Role.CONTROLLER:
+        place.identity.confirm()  # nobody but a box's daemon tries the new pair and goes back
     if as_json:
         print_json({"file": str(place.identity.path), **_described(pair, now)})
         return EX_OK
