@@ -50,7 +50,11 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Keep the progress; what follows is done only after that."""
+    """Keep how far it is; what follows is done only after that. The engine may be further on when it is carried out."""
+
+    phase: RolloutPhase
+    wave: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ class Rollout:
         self._open: dict[Topics, Standing] = {}
         self._failures = 0
         self._settled_at: float | None = None
+        self._started = False  # before that it hears what happened meanwhile, and decides nothing
         self._take_up(saved)
 
     @property
@@ -160,6 +165,7 @@ class Rollout:
 
     def start(self, now: float) -> list[Effect]:
         """Begin, or go on after an interruption (also of the broker): what may be lost is sent again."""
+        self._started = True
         if self.phase.over:
             return [Finished(self.phase)]
         if self.wave < 0:
@@ -233,7 +239,10 @@ class Rollout:
         sent = [one for one in self._standings.values() if one.was_given]
         begin = self._call_back(sent, now)
         tail: list[Effect] = [begin] if sent else []
-        return [Aborted(reason), Save(), *tail, *self._decide(now)]
+        return [Aborted(reason), self._save(), *tail, *self._decide(now)]
+
+    def _save(self) -> Save:
+        return Save(self.phase, self.wave, self.reason)
 
     def _take_up(self, saved: Progress) -> None:
         given = self.plan.targets[: self.sent]
@@ -269,7 +278,7 @@ class Rollout:
             online = self._online(one.topics)
             one.give(now, online)
             self._change(one, Fate.SENT if online else Fate.PENDING, WayBack.NONE)
-        return [WaveBegun(index), Prepare(targets), Save(), Send(targets), *self._decide(now)]
+        return [WaveBegun(index), Prepare(targets), self._save(), Send(targets), *self._decide(now)]
 
     def _call_back(self, ones: list[Standing], now: float) -> TakeBack:
         for one in ones:
@@ -310,6 +319,8 @@ class Rollout:
         one.seen_online = one.seen_online or online
 
     def _decide(self, now: float) -> list[Effect]:
+        if not self._started:
+            return []
         if self.phase is RolloutPhase.ABORTING:
             returning = any(one.way_back is WayBack.SENT for one in self._open.values())
             return [] if returning else self._finish(RolloutPhase.ABORTED)
@@ -322,7 +333,7 @@ class Rollout:
             return []
         if self._settled_at is None:
             self._settled_at = now
-            return [WaveSettled(self.wave), Save(), *self._after_wave(now)]
+            return [WaveSettled(self.wave), self._save(), *self._after_wave(now)]
         return self._after_wave(now)
 
     def _after_wave(self, now: float) -> list[Effect]:
@@ -347,7 +358,7 @@ class Rollout:
 
     def _finish(self, phase: RolloutPhase) -> list[Effect]:
         self.phase = phase
-        return [Save(), Finished(phase)]
+        return [self._save(), Finished(phase)]
 
     def _blocking(self) -> Iterator[Standing]:
         """Who has to be heard before the next wave; at the end: everybody that is being asked."""

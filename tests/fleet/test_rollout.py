@@ -108,9 +108,9 @@ class World:
 
     def act(self, effect: object) -> None:
         match effect:
-            case Save():
+            case Save(phase=phase, wave=wave, reason=reason):
                 fates = {one.topics: (one.fate, one.way_back) for one in self.rollout.standings}
-                self.saved = Progress(self.rollout.phase, self.rollout.wave, self.rollout.reason, fates)
+                self.saved = Progress(phase, wave, reason, fates)
             case Send(targets=targets):
                 reach = self.plan.targets[: sum(self.plan.waves[: self.saved.wave + 1])]
                 assert {t.controller for t in targets} <= {t.controller for t in reach}, (
