@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hallctl.fleet.rollout import (
+from hallctl.fleet.rollout import Rollout
+from hallctl.fleet.rollout_values import (
     Aborted,
     Finished,
     Judged,
     Plan,
     Prepare,
     Progress,
-    Rollout,
     Save,
     Send,
     TakeBack,
