@@ -7,7 +7,7 @@ connect the birth and every retained topic are published again, at a limited rat
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from hallctl.clock import Clock
@@ -15,6 +15,7 @@ from hallctl.driver.terminal import Logger
 from hallctl.errors import LinkError
 from hallctl.link.broker import BrokerSettings, Will
 from hallctl.link.commands import CommandIntake
+from hallctl.link.configuration import Reported, encode_reported
 from hallctl.link.payloads import (
     MAX_REPLY_BYTES,
     ControllerState,
@@ -64,6 +65,7 @@ class Uplink:
         groups: Sequence[str] = (),
         tags: Sequence[str] = (),
         open_alerts: Callable[[], tuple[Alert, ...]] = tuple,
+        on_desired: Callable[[bytes], Awaitable[None]] | None = None,
         make_session: MakeSession = Session,
     ) -> None:
         self.connected = False
@@ -77,6 +79,9 @@ class Uplink:
         self._about = {"version": version, "name": name, "groups": list(groups), "tags": list(tags)}
         self._open_alerts = open_alerts
         self._make_session = make_session
+        self._on_desired = on_desired
+        self._reported: Reported | None = None
+        self._reported_dirty = False
         self._topics = Topics(outbox.identity.site, outbox.identity.controller)
         self._since = clock.now()
         self._session: Session | None = None
@@ -95,6 +100,15 @@ class Uplink:
         self._states[state.terminal] = state
         self._dirty.add(state.terminal)
         self._changed.set()
+
+    def set_reported(self, reported: Reported) -> None:
+        """Interim."""
+        self._reported, self._reported_dirty = reported, True
+        self._changed.set()
+
+    def remove_terminal(self, terminal: str) -> None:
+        """Interim."""
+        self._states.pop(terminal, None)
 
     def reply_later(self, replies: list[Reply]) -> None:
         """Publish replies after the next connect: what an earlier boot left in doubt."""
@@ -146,6 +160,8 @@ class Uplink:
             await session.publish(self._topics.state, self._state("online"), retain=True)
             # Also when the broker kept our session: it may have been made by a connect that never got this far.
             await session.subscribe(self._topics.command("+"))
+            if self._on_desired is not None:
+                await session.subscribe(self._topics.desired)
             self._session, self.connected, self.reason = session, True, ""
             self._log.info("broker connected", broker=self._settings.host, session_present=present)
             await self._work(session)
@@ -168,6 +184,8 @@ class Uplink:
             place = read_topic(message.topic)
             if place is not None and place.kind == "command" and not message.retain:
                 await self._intake.take(place.name, message.payload, self.publish_reply)
+            if place is not None and place.kind == "config" and self._on_desired and message.payload:
+                await self._on_desired(message.payload)
             session.acknowledge(message)
 
     async def _heartbeat(self, session: Session) -> None:
@@ -185,6 +203,9 @@ class Uplink:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            if self._reported_dirty and self._reported is not None:
+                self._reported_dirty = False
+                await session.publish(self._topics.reported, encode_reported(self._reported), retain=True)
             while self._dirty:
                 many = len(self._dirty) > REPUBLISH_AT_ONCE
                 await self._publish_state(session, self._dirty.pop())
@@ -287,6 +308,7 @@ class Uplink:
 
     def _mark_all_dirty(self) -> None:
         self._dirty |= self._states.keys()
+        self._reported_dirty = True
         self._changed.set()
 
     def _state(self, status: str, reason: str = "", *, will: bool = False) -> bytes:
