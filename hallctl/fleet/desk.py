@@ -125,7 +125,8 @@ class Desk:
             session.acknowledge(message)
 
     def _take(self, message: Message) -> None:
-        self._heard_at = self.clock.monotonic()
+        if message.retain:  # live ones never cease: a thousand controllers have a hundred heartbeats a second
+            self._heard_at = self.clock.monotonic()
         if message.topic.startswith(ROOT):
             self.calls.take(message)
             for change in self.reader.take(message):

@@ -5,19 +5,17 @@ that reads a head that outranks its own stops at once (``TakenOver``).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hallctl.errors import LinkError
 from hallctl.fleet.book import in_parts, what_to_keep
 from hallctl.fleet.desk import Desk, registry_topics
 from hallctl.fleet.documents import Document
-from hallctl.fleet.fetching import fetch_documents
-from hallctl.fleet.planning import running_document
 from hallctl.fleet.reader import Change, ReportChanged
 from hallctl.fleet.rollout import Rollout
 from hallctl.fleet.rollout_values import Effect, Finished, Prepare, Save, Send, TakeBack
-from hallctl.link.configuration import Desired, HealthRule
+from hallctl.fleet.sending import Sender
 from hallctl.link.rollouts import (
     HEAD_FILTER,
     Fate,
@@ -27,14 +25,12 @@ from hallctl.link.rollouts import (
     TargetRow,
     WayBack,
     document_topic,
-    encode_document,
     head_topic,
     outcomes_topic,
 )
 
 TICK_S = 0.2
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 10.0
-NEVER_TWICE = HealthRule(window_s=5.0, max_lost=100_000)  # the way back is not watched: what would it go back to?
 
 
 class TakenOver(LinkError):
@@ -86,6 +82,7 @@ class Driver:
         self._documents = documents
         self._tell = tell
         self._effects: asyncio.Queue[Effect] = asyncio.Queue()
+        self._sender = Sender(desk, rollout, documents, self._put)
         self._kept: dict[int, bytes] = {}
         self._outranked: RolloutHead | None = None
         self._part_of = {t.topics: n for n, part in enumerate(in_parts(rollout.plan.targets)) for t in part}
@@ -100,6 +97,11 @@ class Driver:
         """Keep a new rollout at the broker; the head comes last, and from then on any desk can go on with it."""
         await self._desk.subscribe(HEAD_FILTER)
         await self._desk.publish_all(what_to_keep(self.head.id, self.rollout.plan.targets, self._documents))
+        await self._publish_head()
+
+    async def claim(self) -> None:
+        """Say that this desk drives a rollout that is kept already; the other one stops when it reads that."""
+        await self._desk.subscribe(HEAD_FILTER)
         await self._publish_head()
 
     async def drive(self) -> None:
@@ -207,13 +209,14 @@ class Driver:
             effect = await self._effects.get()
             match effect:
                 case Prepare(targets=targets):
-                    await self._prepare(targets)
+                    for warning in await self._sender.prepare(targets):
+                        self._tell(Warned(warning))
                 case Save() as save:
                     await self._save(save)
                 case Send(targets=targets):
-                    await asyncio.gather(*(self._guarded(target, self._send(target)) for target in targets))
+                    await self._sender.send(targets, self.head)
                 case TakeBack(targets=targets):
-                    await asyncio.gather(*(self._guarded(target, self._take_back(target)) for target in targets))
+                    await self._sender.take_back(targets, self.head)
                 case Finished():
                     self._tell(effect)
                     return
@@ -226,43 +229,6 @@ class Driver:
             self._dirty.add(self._part_of[standing.topics])
         for target in getattr(effect, "targets", ()):
             self._dirty.add(self._part_of[target.topics])
-
-    async def _guarded(self, target: TargetRow, work: Awaitable[None]) -> None:
-        """What the broker refuses for one controller is that one's fate; a lost link ends the whole drive."""
-        try:
-            await work
-        except LinkError as exc:
-            if self._desk.lost:
-                raise
-            self._put(self.rollout.denied(target.topics, exc.message, self._clock.monotonic()))
-
-    async def _prepare(self, targets: tuple[TargetRow, ...]) -> None:
-        """Keep at the broker what these run now, for the way back."""
-        wanted = {target.previous: target for target in targets if target.previous not in ("", *self._documents)}
-        missing: dict[str, TargetRow] = {}
-        for hash_, target in wanted.items():
-            view = self._desk.reader.controllers.get(target.topics)
-            document = running_document(view) if view else None
-            if document is not None and view is not None and view.desired is not None and view.desired.hash == hash_:
-                self._documents[hash_] = document
-            else:
-                missing[hash_] = target
-        fetched = await fetch_documents(
-            self._desk.calls, [one.topics for one in missing.values() if self._desk.is_online(one.topics)]
-        )
-        for found in fetched.values():
-            if found.document is not None and found.hash in missing:
-                self._documents[found.hash] = found.document
-                del missing[found.hash]
-        for hash_, target in missing.items():
-            why = fetched[target.topics].problem if target.topics in fetched else "it is offline"
-            self._tell(
-                Warned(
-                    f"{target.site}/{target.controller}: what it runs ({hash_[:8]}) can't be kept for the way back: {why}"
-                )
-            )
-        kept = [(document_topic(h), encode_document(self._documents[h])) for h in wanted if h in self._documents]
-        await self._desk.publish_all(kept)
 
     async def _save(self, save: Save) -> None:
         await self._keep_outcomes()
@@ -302,33 +268,6 @@ class Driver:
                 row = {"site": target.site, "controller": target.controller, "fate": one.fate, "way_back": one.way_back}
                 yield OutcomeRow.model_validate({**row, "message": _cut(one.why)})
 
-    async def _send(self, target: TargetRow) -> None:
-        await self._want(target, target.version, target.document, self.head.health)
-
-    async def _take_back(self, target: TargetRow) -> None:
-        """What it ran, under the next version; where nobody knows that and it never took ours, our wish is withdrawn."""
-        if target.previous in self._documents:
-            await self._want(target, target.version + 1, target.previous, NEVER_TWICE)
-            return
-        one = self.rollout.standing(target.topics)
-        if one is not None and not one.runs_it and one.fate in (Fate.PENDING, Fate.REJECTED, Fate.ROLLED_BACK):
-            await self._desk.publish(target.topics.desired, b"", retain=True)
-            self._put(self.rollout.withdrawn(target.topics, self._clock.monotonic()))
-            return
-        raise LinkError("nobody knows what it ran before: push the right document to it")
-
-    async def _want(self, target: TargetRow, version: int, hash_: str, health: HealthRule) -> None:
-        desired = Desired(
-            version=version,
-            hash=hash_,
-            document=self._documents[hash_],
-            at=self._clock.now(),
-            by=self.head.by,
-            rollout=self.head.id,
-            health=health,
-        )
-        await self._desk.publish(target.topics.desired, desired.model_dump_json().encode(), retain=True)
-
     async def _tidy_up(self) -> None:
         """Documents are needed no more once nobody has to go on or back; old rollouts are forgotten."""
         if not any(head.id != self.head.id for head in self._desk.book.unfinished()):
@@ -346,9 +285,7 @@ class Driver:
 
 def _first(group: BaseExceptionGroup[LinkError]) -> LinkError:
     """The error that says most: that another desk has taken over, else any."""
-    found: list[LinkError] = []
-    for error in group.exceptions:
-        found.append(_first(error) if isinstance(error, BaseExceptionGroup) else error)
+    found = [_first(error) if isinstance(error, BaseExceptionGroup) else error for error in group.exceptions]
     return next((one for one in found if isinstance(one, TakenOver)), found[0])
 
 

@@ -76,13 +76,19 @@ class HallReader:
         await self._session.subscribe(*self._filters)
 
     async def settle(self, quiet_s: float = SETTLE_S) -> None:
-        """Take what is retained: until nothing has come for ``quiet_s``. Raises ``LinkError`` when the link is lost."""
-        while True:
+        """Take what is retained: until none has come for ``quiet_s``. Raises ``LinkError`` when the link is lost.
+
+        Live messages don't count: a thousand controllers have a hundred heartbeats a second, there is never silence.
+        """
+        until = self._clock.monotonic() + quiet_s
+        while (left_s := until - self._clock.monotonic()) > 0:
             try:
-                async with self._clock.timeout(quiet_s):
+                async with self._clock.timeout(left_s):
                     message = await self._session.receive()
             except TimeoutError:
                 return
+            if message.retain:
+                until = self._clock.monotonic() + quiet_s
             self.take(message)
             self._session.acknowledge(message)
 

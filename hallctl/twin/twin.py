@@ -84,7 +84,9 @@ class Twin:
         if len(lost) > desired.health.max_lost:
             self.document, self._version = old, old_version
             await self._floor.apply(check_hall(parse_hall(old)))
-            errors = [Mistake(pointer="/terminals/0", code="port.absent", message=f"{n}: its port is not there") for n in lost]
+            errors = [
+                Mistake(pointer="/terminals/0", code="port.absent", message=f"{n}: its port is not there") for n in lost
+            ]
             self.reported = self._report(ApplyStatus.ROLLED_BACK, version, hash_, errors)
             return
         errors = [Mistake(code="port.absent", message=f"{n}: its port is not there") for n in down]
