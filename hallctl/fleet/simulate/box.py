@@ -116,9 +116,7 @@ class SimulatedController:
         if command.name == "config.get" and self.twin is not None:
             text = canonical(self.twin.document)
             found = {"offset": 0, "data": base64.b64encode(text).decode(), "last": True}
-            return Reply(
-                command.id, ReplyState.SUCCEEDED, data={**found, "hash": document_hash(self.twin.document)}
-            )
+            return Reply(command.id, ReplyState.SUCCEEDED, data={**found, "hash": document_hash(self.twin.document)})
         return Reply(command.id, ReplyState.SUCCEEDED, data={"simulated": True, "by": command.by})
 
 
