@@ -50,6 +50,7 @@ class Desk:
         self._session: Session | None = None
         self.reader = HallReader(Session(self._settings), clock)
         self.listeners: list[Listener] = []
+        self.raw_listeners: list[Callable[[Message], None]] = []
         self.head_listeners: list[Callable[[str], None]] = []
         self.calls = Calls(self, clock, self.by)
         self._heard_at = 0.0
@@ -129,6 +130,8 @@ class Desk:
             self._heard_at = self.clock.monotonic()
         if message.topic.startswith(ROOT):
             self.calls.take(message)
+            for hear in self.raw_listeners:
+                hear(message)
             for change in self.reader.take(message):
                 for listener in self.listeners:
                     listener(change)

@@ -157,8 +157,9 @@ class HallReader:
         envelope = Envelope.model_validate_json(payload) if payload else None
         body = envelope.data if envelope else None
         before = view.alerts.get(alert)
-        view.take_alert(alert, body)
         arrived = self._feed.take(envelope) if envelope else []
+        if not any(isinstance(one, Arrived) and one.late for one in arrived):  # a replay tells what was, not what is
+            view.take_alert(alert, body)
         gaps = [one for one in arrived if isinstance(one, Gap)]
         if (envelope is not None and not arrived) or body == before:
             return [*gaps]  # seen, or published again after a connect: nothing is new
