@@ -84,6 +84,11 @@ class SimulatedController:
             await self._boot()
             await self._clock.sleep(self._pace.restart_s)
 
+    def crash(self) -> None:
+        """Its daemon dies without a word; it is started again unless ``allowed`` is cleared."""
+        if self._daemon is not None:
+            self._daemon.die()
+
     async def say(self, event: Event) -> None:
         """Something happens in its hall."""
         if self._daemon is not None:
@@ -179,6 +184,10 @@ class _Daemon:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.gather(*work, death, return_exceptions=True)
+
+    def die(self) -> None:
+        """Vanish."""
+        self._dead.set()
 
     async def _desired(self, payload: bytes) -> None:
         await self._box.take(self.twin, payload)
