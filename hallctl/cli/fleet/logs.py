@@ -1,7 +1,6 @@
 """``hallctl fleet logs``: what happens, or happened, in some halls."""
 
 import asyncio
-import contextlib
 import json
 import re
 import signal
@@ -11,7 +10,15 @@ from typing import Any
 
 import click
 
-from hallctl.cli.fleet.options import broker_options, name_of, selection_of, settings_of, to_option, with_desk
+from hallctl.cli.fleet.options import (
+    broker_options,
+    name_of,
+    selection_of,
+    settings_of,
+    stay_at_desk,
+    to_option,
+    with_desk,
+)
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json
 from hallctl.fleet.backfill import ask_again, backfill
 from hallctl.fleet.desk import Desk
@@ -49,7 +56,8 @@ def logs(
     """
     moment = _moment(since) if since or not follow else None
     view = _View(selection_of(to), LogBook(kinds), as_json=as_json)
-    return with_desk(settings_of(config, broker), lambda desk: view.run(desk, moment, follow=follow))
+    run = stay_at_desk if follow else with_desk
+    return run(settings_of(config, broker), lambda desk: view.run(desk, moment, follow=follow))
 
 
 class _View:
@@ -61,21 +69,22 @@ class _View:
         self._json = as_json
         self._lines: list[Line] = []
         self._live = False
-        self._gaps: asyncio.Queue[Gap] = asyncio.Queue()
+        self._gaps: asyncio.Queue[Gap | None] = asyncio.Queue()
         self._desk: Desk | None = None
         self._whom: frozenset[Topics] = frozenset()
 
     async def run(self, desk: Desk, since: datetime | None, *, follow: bool) -> int:
-        self._desk = desk
-        desk.raw_listeners.append(self._take)
-        desk.listeners.append(self._changed)
+        if self._desk is None:
+            self._desk = desk
+            desk.raw_listeners.append(self._take)
+            desk.listeners.append(self._changed)
         names = ("state", "event/+", "alert/+")
         await desk.subscribe(*(f"{ROOT}/{site}/+/{name}" for site in self._selection.sites for name in names))
         await desk.settle(marker=False)
         views = selected(desk.reader.controllers.values(), self._selection)
-        self._whom = frozenset(view.topics for view in views)
+        self._whom |= frozenset(view.topics for view in views)
         problems: list[str] = []
-        if since is not None:
+        if since is not None and not self._live:
             online = [(v.topics, v.state.last_seq) for v in views if v.state and desk.is_online(v.topics)]
             problems = [f"{name_of(v.topics)} is offline" for v in views if not desk.is_online(v.topics)]
             problems += await backfill(desk, self._book, online, since)
@@ -88,17 +97,14 @@ class _View:
         return EX_FAILED if problems or not views else EX_OK
 
     async def _follow(self, desk: Desk) -> None:
-        task = asyncio.current_task()
+        """Until SIGINT or SIGTERM; what is missing is told and asked for again."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            if task is not None:
-                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            while True:
-                gap = await self._gaps.get()
-                topics = self._topics_of(gap)
-                problem = await ask_again(desk, topics, gap.first, gap.last) if topics else "nobody knows it"
-                words = f"asked for again{f', in vain: {problem}' if problem else ''}"
-                click.echo(f"warning: {gap.source}: {_numbers(gap)} did not come; {words}", err=True)
+            asyncio.get_running_loop().add_signal_handler(number, self._gaps.put_nowait, None)
+        while (gap := await self._gaps.get()) is not None:
+            topics = self._topics_of(gap)
+            problem = await ask_again(desk, topics, gap.first, gap.last) if topics else "nobody knows it"
+            words = f"asked for again{f', in vain: {problem}' if problem else ''}"
+            click.echo(f"warning: {gap.source}: {_numbers(gap)} did not come; {words}", err=True)
 
     def _take(self, message: Message) -> None:
         place = read_topic(message.topic)

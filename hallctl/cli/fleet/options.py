@@ -11,7 +11,7 @@ from hallctl.cli.link import PASSWORD_VARIABLE, target_of
 from hallctl.cli.output import json_option
 from hallctl.cli.where import config_option
 from hallctl.clock import SystemClock
-from hallctl.errors import RequestRefused
+from hallctl.errors import LinkError, RequestRefused
 from hallctl.fleet.desk import Desk
 from hallctl.fleet.selector import EVERYONE, Selection, read_selection
 from hallctl.link import BrokerSettings, Topics
@@ -65,6 +65,26 @@ def with_desk(settings: BrokerSettings, work: Callable[[Desk], Awaitable[T]], by
         desk = Desk(settings, SystemClock(), by)
         async with desk.connected():
             return await work(desk)
+
+    return asyncio.run(run())
+
+
+def stay_at_desk(settings: BrokerSettings, work: Callable[[Desk], Awaitable[T]], by: str = "") -> T:
+    """Like ``with_desk``; when the broker goes away the work is begun again, with all that the desk knows."""
+
+    async def run() -> T:
+        desk, failures, was_there = Desk(settings, SystemClock(), by), 0, False
+        while True:
+            try:
+                async with desk.connected():
+                    failures, was_there = 0, True
+                    return await work(desk)
+            except LinkError as exc:
+                if not was_there:
+                    raise
+                click.echo(f"warning: {exc.message}; waiting for the broker", err=True)
+                failures += 1
+                await asyncio.sleep(min(10.0, 0.5 * 2**failures))
 
     return asyncio.run(run())
 

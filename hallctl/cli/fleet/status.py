@@ -12,7 +12,16 @@ from rich.live import Live
 from rich.text import Text
 
 from hallctl.cli.fleet.described import described
-from hallctl.cli.fleet.options import broker_options, counted, name_of, selection_of, settings_of, to_option, with_desk
+from hallctl.cli.fleet.options import (
+    broker_options,
+    counted,
+    name_of,
+    selection_of,
+    settings_of,
+    stay_at_desk,
+    to_option,
+    with_desk,
+)
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
 from hallctl.fleet.desk import Desk
 from hallctl.fleet.overview import ControllerLine, Overview, TerminalFilter, overview
@@ -57,7 +66,7 @@ def status(
     selection, wanted = selection_of(to), TerminalFilter(frozenset(statuses), frozenset(drivers))
     settings = settings_of(config, broker)
     if watch:
-        return with_desk(settings, lambda desk: _watch(desk, selection, wanted))
+        return stay_at_desk(settings, lambda desk: _watch(desk, selection, wanted))
     found = with_desk(settings, lambda desk: _read(desk, selection, wanted))
     lines = found.problems if problems else found.lines
     if as_json:
