@@ -17,25 +17,22 @@ from hallctl.errors import LinkError
 from hallctl.fleet.book import RolloutBook
 from hallctl.fleet.calls import Calls
 from hallctl.fleet.reader import Change, HallReader
+from hallctl.fleet.reading import Slices, site_filters
 from hallctl.link.broker import BrokerSettings, Message
 from hallctl.link.rollouts import desk_topic
 from hallctl.link.session import Session
 from hallctl.link.topics import ROOT, Topics
 
 QUIET_S = 0.5
-MARKER_S = 10.0
+BETWEEN_S = 0.1  # between two slices; at the very end it is QUIET_S
+MARKER_S, TRY_MARKER_S = 10.0, 2.0
+FILTERS_A_PACKET = 100
 Listener = Callable[[Change], None]
 
 
 def whoami() -> str:
     """user@host, as the audit of commands and rollouts names us."""
     return f"{getpass.getuser()}@{socket.gethostname()}"[:100]
-
-
-def registry_topics(sites: Sequence[str], *, desired: bool) -> tuple[str, ...]:
-    """States and reports of all controllers of these sites (``+``: all), and what they are wanted to run."""
-    names = ("state", "config/reported", *(("config/desired",) if desired else ()))
-    return tuple(f"{ROOT}/{site}/+/{name}" for site in sites for name in names)
 
 
 class Desk:
@@ -55,6 +52,9 @@ class Desk:
         self.calls = Calls(self, clock, self.by)
         self._heard_at = 0.0
         self._marker: asyncio.Event | None = None
+        self._may_mark = True
+        self._came = self._came_bytes = 0
+        self._read_sites: set[str] = set()
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator["Desk"]:
@@ -82,38 +82,88 @@ class Desk:
 
     async def subscribe(self, *topic_filters: str) -> None:
         """Subscribe at QoS 1. Raises ``LinkError``."""
-        await self._live().subscribe(*topic_filters)
+        for at in range(0, len(topic_filters), FILTERS_A_PACKET):
+            await self._live().subscribe(*topic_filters[at : at + FILTERS_A_PACKET])
 
     async def unsubscribe(self, *topic_filters: str) -> None:
         """Ask for no more of these. Raises ``LinkError``."""
-        await self._live().unsubscribe(*topic_filters)
+        for at in range(0, len(topic_filters), FILTERS_A_PACKET):
+            await self._live().unsubscribe(*topic_filters[at : at + FILTERS_A_PACKET])
 
     @property
     def lost(self) -> bool:
         """Whether there is no connection now."""
         return self._session is None or self._session.lost
 
-    async def settle(self, *, marker: bool = True, quiet_s: float = QUIET_S) -> None:
-        """Return once everything that is retained has come. ``marker``: whether we may write below ``hall-fleet``."""
+    async def settle(self, *, marker: bool = True, between: bool = False) -> None:
+        """Return once everything that is retained has come. Raises ``LinkError``.
+
+        ``marker``: we have to be able to write below ``hall-fleet``; else that is only tried, and silence has to do.
+        ``between``: more is asked for afterwards, so that it need not be quite sure.
+        """
+        quiet_s = BETWEEN_S if between else QUIET_S
         self._heard_at = self.clock.monotonic()
-        if marker:
-            await self._hear_ourselves()
+        heard = await self._marked(must=marker)
+        if between and heard:
+            return
         while (left_s := self._heard_at + quiet_s - self.clock.monotonic()) > 0:
             await self.clock.sleep(left_s)
+
+    async def read(self, sites: Sequence[str], *names: str, marker: bool = True) -> None:
+        """Everything that is retained under these names of the controllers of these sites (``+``: of all).
+
+        ``names``: state, config/reported, terminal/+/state ... Live messages go on coming. Raises ``LinkError``.
+        """
+        await self.subscribe(*site_filters(sites, ["state"]))
+        await self.settle(marker=marker, between=bool(names))
+        self._read_sites = {view.topics.site for view in self.reader.controllers.values()}
+        for name in names:
+            await self._read_in_slices(sorted(self._read_sites), name, marker=marker)
+        if names:
+            await self.settle(marker=marker)
+
+    async def read_new_sites(self, *names: str) -> None:
+        """The same for sites that have turned up since."""
+        new = {view.topics.site for view in self.reader.controllers.values()} - self._read_sites
+        self._read_sites |= new
+        for name in names if new else ():
+            await self._read_in_slices(sorted(new), name, marker=False)
+
+    async def _read_in_slices(self, sites: Sequence[str], name: str, *, marker: bool) -> None:
+        slices, at = Slices(), 0
+        while at < len(sites):
+            part = sites[at : at + slices.size]
+            at += len(part)
+            before, before_bytes = self._came, self._came_bytes
+            await self.subscribe(*site_filters(part, [name]))
+            await self.settle(marker=marker, between=True)
+            slices.learn(len(part), self._came - before, self._came_bytes - before_bytes)
 
     def is_online(self, topics: Topics) -> bool:
         """Whether a controller's lease holds."""
         view = self.reader.controllers.get(topics)
         return view is not None and view.status(self.clock.now()).status == "online"
 
-    async def _hear_ourselves(self) -> None:
+    async def _marked(self, *, must: bool) -> bool:
+        """Whether we have heard ourselves. Raises ``LinkError`` where we must and don't."""
+        if not (self._may_mark or must):
+            return False
+        try:
+            await self._hear_ourselves(MARKER_S if must else TRY_MARKER_S)
+        except LinkError:
+            if must or self.lost:
+                raise
+            self._may_mark = False
+        return self._may_mark
+
+    async def _hear_ourselves(self, patience_s: float) -> None:
         """Raises ``LinkError`` with a hint when the broker does not let us."""
         topic = desk_topic(self.id)
         self._marker = asyncio.Event()
         await self.subscribe(topic)
         await self.publish(topic, b"{}")
         try:
-            async with self.clock.timeout(MARKER_S):
+            async with self.clock.timeout(patience_s):
                 await self._marker.wait()
         except TimeoutError as exc:
             hint = "an operator may read and write hall-fleet/#: check the broker's access list"
@@ -126,6 +176,8 @@ class Desk:
             session.acknowledge(message)
 
     def _take(self, message: Message) -> None:
+        self._came += 1
+        self._came_bytes += len(message.payload)
         if message.retain:  # live ones never cease: a thousand controllers have a hundred heartbeats a second
             self._heard_at = self.clock.monotonic()
         if message.topic.startswith(ROOT):

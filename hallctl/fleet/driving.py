@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hallctl.errors import LinkError
 from hallctl.fleet.book import in_parts, what_to_keep
-from hallctl.fleet.desk import Desk, registry_topics
+from hallctl.fleet.desk import Desk
 from hallctl.fleet.documents import Document
 from hallctl.fleet.reader import Change, ReportChanged
 from hallctl.fleet.rollout import Rollout
@@ -147,8 +147,8 @@ class Driver:
         """Read again what is there; publish again what the broker lost (MQ-28)."""
         desk = self._desk
         desk.book.heads.pop(self.head.id, None)
-        await desk.subscribe(HEAD_FILTER, *registry_topics(sites, desired=False))
-        await desk.settle()
+        await desk.subscribe(HEAD_FILTER)
+        await desk.read(sites, "config/reported")
         found = desk.book.heads.get(self.head.id)
         if found is not None and found.desk != desk.id and outranks(found, self.head):
             raise self._taken_over(found)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from hallctl.config import ConfigErrors
 from hallctl.errors import ConfigError, LinkError, RequestRefused
-from hallctl.fleet.desk import Desk, registry_topics
+from hallctl.fleet.desk import Desk
 from hallctl.fleet.documents import Checked, Document, Source, check_value, merge_patch
 from hallctl.fleet.driving import BrokerLost, Driver, TakenOver, Tell
 from hallctl.fleet.fetching import fetch_documents
 from hallctl.fleet.planning import Planned, make_plan, running_document, selected
+from hallctl.fleet.reading import site_filters
 from hallctl.fleet.rollout import Rollout
 from hallctl.fleet.rollout_values import Plan
 from hallctl.fleet.selector import Selection
@@ -58,11 +59,8 @@ async def prepare(desk: Desk, request: PushRequest, *, look: bool = False) -> Pr
     Raises ``RequestRefused`` when the selectors mean nobody or others are at it, ``ConfigErrors`` when a patch makes
     a document that can't run, ``LinkError``.
     """
-    await desk.subscribe(HEAD_FILTER, *registry_topics(request.selection.sites, desired=True))
-    await desk.settle()
-    await desk.unsubscribe(
-        *(t for t in registry_topics(request.selection.sites, desired=True) if t.endswith("desired"))
-    )
+    await desk.subscribe(HEAD_FILTER)
+    await _read_registry(desk, request.selection.sites)
     views = selected(desk.reader.controllers.values(), request.selection)
     _require_known(desk, request, views)
     present: dict[Topics, Document] = {}
@@ -77,10 +75,9 @@ async def prepare(desk: Desk, request: PushRequest, *, look: bool = False) -> Pr
 
 async def _read_registry(desk: Desk, sites: Sequence[str]) -> None:
     """Who is there and what each one is wanted to run. What is wanted is read once: our own pushes would come back."""
-    with_desired = registry_topics(sites, desired=True)
-    await desk.subscribe(*with_desired)
-    await desk.settle()
-    await desk.unsubscribe(*set(with_desired).difference(registry_topics(sites, desired=False)))
+    await desk.read(sites, "config/reported", "config/desired")
+    known = sorted({view.topics.site for view in desk.reader.controllers.values()})
+    await desk.unsubscribe(*site_filters(known, ["config/desired"]))
 
 
 async def present_documents(desk: Desk, views: Sequence[ControllerView]) -> dict[Topics, Document]:

@@ -12,7 +12,7 @@ from fleet.cli import desk_process, line_with, run_cli
 
 from hallctl.clock import SystemClock
 from hallctl.errors import RequestRefused
-from hallctl.fleet.desk import Desk, registry_topics
+from hallctl.fleet.desk import Desk
 from hallctl.fleet.documents import read_source
 from hallctl.fleet.driving import BrokerLost, Driver, TakenOver
 from hallctl.fleet.pushing import PushRequest, begin, finish, prepare, take_up
@@ -62,8 +62,7 @@ async def seen_offline(fleet, topics) -> None:
     """A desk sees that it is gone: its will, or the end of its lease."""
     desk = Desk(fleet.settings, CLOCK)
     async with desk.connected():
-        await desk.subscribe(*registry_topics(("+",), desired=False))
-        await desk.settle()
+        await desk.read(("+",))
         await fleet.until(lambda: not desk.is_online(topics))
 
 

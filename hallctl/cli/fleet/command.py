@@ -23,7 +23,7 @@ from hallctl.cli.fleet.options import (
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json, print_table
 from hallctl.errors import RequestRefused
 from hallctl.fleet.calls import AT_ONCE, EXPIRES_S, Answer
-from hallctl.fleet.desk import Desk, registry_topics
+from hallctl.fleet.desk import Desk
 from hallctl.fleet.planning import selected
 from hallctl.fleet.selector import Selection
 from hallctl.link.topics import Topics
@@ -110,8 +110,7 @@ async def ask(
     desk: Desk, name: str, data: Mapping[str, Any], selection: Selection, *, timeout_s: float, at_once: int
 ) -> list[Answer]:
     """Ask every selected controller that is online. Raises ``RequestRefused`` when a selector means nobody."""
-    await desk.subscribe(*registry_topics(selection.sites, desired=False))
-    await desk.settle(marker=False)
+    await desk.read(selection.sites, marker=False)
     known = [view.traits for view in desk.reader.controllers.values() if view.known]
     if nobody := selection.without_match(known):
         hint = "hallctl fleet status --all lists the controllers that the broker knows"

@@ -8,7 +8,7 @@ from hallctl.cli.fleet.options import broker_options, find_one, name_of, setting
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json
 from hallctl.errors import LinkError
 from hallctl.fleet.compare import Difference, compare, touched_terminals
-from hallctl.fleet.desk import Desk, registry_topics
+from hallctl.fleet.desk import Desk
 from hallctl.fleet.documents import Document, check_file
 from hallctl.fleet.planning import running_document
 from hallctl.fleet.pushing import present_documents
@@ -48,9 +48,11 @@ def diff(
 async def _both(
     desk: Desk, controller: str, other: str | None, file: Document | None, *, desired: bool
 ) -> tuple[Document, Document, tuple[str, str]]:
-    await desk.subscribe(*registry_topics(("+",), desired=True))
-    await desk.settle(marker=False)
+    await desk.read(("+",), marker=False)
     view = _view(desk, controller)
+    both = [view.topics, *([] if other is None or file is not None else [find_one(desk, other)])]
+    await desk.subscribe(*(topic for one in both for topic in (one.reported, one.desired)))
+    await desk.settle(marker=False)
     here = name_of(view.topics)
     old = _desired(view) if desired else await _running(desk, view)
     if other is None:

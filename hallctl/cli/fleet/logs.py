@@ -26,9 +26,10 @@ from hallctl.fleet.feed import Gap
 from hallctl.fleet.logbook import Line, LogBook
 from hallctl.fleet.planning import selected
 from hallctl.fleet.reader import Change, ControllerChanged
+from hallctl.fleet.reading import site_filters
 from hallctl.fleet.selector import Selection
 from hallctl.link.broker import Message
-from hallctl.link.topics import ROOT, Topics, read_topic
+from hallctl.link.topics import Topics, read_topic
 
 SPAN = re.compile(r"^([0-9]+)([smhd])$")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -78,9 +79,8 @@ class _View:
             self._desk = desk
             desk.raw_listeners.append(self._take)
             desk.listeners.append(self._changed)
-        names = ("state", "event/+", "alert/+")
-        await desk.subscribe(*(f"{ROOT}/{site}/+/{name}" for site in self._selection.sites for name in names))
-        await desk.settle(marker=False)
+        await desk.subscribe(*site_filters(self._selection.sites, ["event/+"]))
+        await desk.read(self._selection.sites, "alert/+", marker=False)
         views = selected(desk.reader.controllers.values(), self._selection)
         self._whom |= frozenset(view.topics for view in views)
         problems: list[str] = []

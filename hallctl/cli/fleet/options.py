@@ -9,9 +9,9 @@ import click
 
 from hallctl.cli.link import PASSWORD_VARIABLE, target_of
 from hallctl.cli.output import json_option
-from hallctl.cli.where import config_option
+from hallctl.cli.where import config_option, find_config
 from hallctl.clock import SystemClock
-from hallctl.errors import LinkError, RequestRefused
+from hallctl.errors import ConfigError, LinkError, RequestRefused
 from hallctl.fleet.desk import Desk
 from hallctl.fleet.selector import EVERYONE, Selection, read_selection
 from hallctl.link import BrokerSettings, Topics
@@ -46,7 +46,13 @@ by_option = click.option("--by", metavar="NAME", default="", help="Who you are; 
 
 
 def settings_of(config: Path | None, broker: str | None) -> BrokerSettings:
-    """The broker that the options name; of a controller.yaml only its broker counts."""
+    """The broker that the options name; of a controller.yaml only its broker counts. Raises ``ConfigError``."""
+    if broker is None:
+        try:
+            config = find_config(config)
+        except ConfigError as exc:
+            hint = "--broker mqtt://HOST or $HALLCTL_BROKER, or --config FILE for the broker of a controller.yaml"
+            raise ConfigError("no broker is named", hint=hint) from exc
     return target_of(config, broker, None, None).settings
 
 

@@ -27,8 +27,8 @@ from hallctl.fleet.desk import Desk
 from hallctl.fleet.overview import ControllerLine, Overview, TerminalFilter, overview
 from hallctl.fleet.planning import selected
 from hallctl.fleet.selector import Selection
-from hallctl.link.topics import ROOT
 
+NAMES = ("config/reported", "terminal/+/state", "alert/+")
 FEW = 20  # so many controllers are listed even when nothing is wrong with them
 MOST_TERMINALS = 5
 MOST_LINES = 200
@@ -78,14 +78,8 @@ def status(
 
 
 async def _read(desk: Desk, selection: Selection, wanted: TerminalFilter) -> Overview:
-    await _subscribe(desk, selection)
-    await desk.settle(marker=False)
+    await desk.read(selection.sites, *NAMES, marker=False)
     return _overview(desk, selection, wanted)
-
-
-async def _subscribe(desk: Desk, selection: Selection) -> None:
-    names = ("state", "config/reported", "terminal/+/state", "alert/+")
-    await desk.subscribe(*(f"{ROOT}/{site}/+/{name}" for site in selection.sites for name in names))
 
 
 def _overview(desk: Desk, selection: Selection, wanted: TerminalFilter) -> Overview:
@@ -94,13 +88,13 @@ def _overview(desk: Desk, selection: Selection, wanted: TerminalFilter) -> Overv
 
 async def _watch(desk: Desk, selection: Selection, wanted: TerminalFilter) -> int:
     """Redraws until it is cancelled; the screen's height decides how many problems are seen."""
-    await _subscribe(desk, selection)
-    await desk.settle(marker=False)
+    await desk.read(selection.sites, *NAMES, marker=False)
     console = Console()
     with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
         while True:
             live.update(_screen(_overview(desk, selection, wanted), console), refresh=True)
             await asyncio.sleep(REFRESH_S)
+            await desk.read_new_sites(*NAMES)
 
 
 def _screen(found: Overview, console: Console) -> Text:
