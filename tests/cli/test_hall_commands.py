@@ -30,6 +30,28 @@ async def test_a_ticket_is_printed_with_its_fields(controller, hallctl) -> None:
     assert timedelta(0) < command.expires - datetime.now(UTC) <= timedelta(seconds=30)
 
 
+@pytest.mark.parametrize(
+    ("state", "data", "out", "err"),
+    [
+        (ReplyState.SUCCEEDED, {"printer": "a", "confirmed_by": "gs_h"}, "on paper at a, confirmed by gs_h", ""),
+        (ReplyState.SUCCEEDED, {"printer": "a", "confirmed_by": None}, "on paper at a, not confirmed", ""),
+        (
+            ReplyState.SUCCEEDED,
+            {"printer": "b", "confirmed_by": "fence", "instead_of": "a", "because": "there is no paper"},
+            "on paper at b, confirmed by fence",
+            "instead of a: there is no paper",
+        ),
+        (ReplyState.UNKNOWN, {"printer": "b", "instead_of": "a", "because": "?"}, "", "printer: b\ninstead of a: ?"),
+    ],
+)
+async def test_who_prints_a_ticket_is_told_to_which_printer_to_go_and_why(controller, hallctl, state, data, out, err):
+    controller.answer = lambda command: [Reply(command.id, state, data=data)]
+    ran = await hallctl("ticket", "print", "number=A001", "--printer", "a")
+    assert out in ran.out
+    assert err in ran.err
+    assert bool(ran.err) == bool(err)
+
+
 async def test_a_number_is_called_and_recalled(controller, hallctl) -> None:
     assert (await hallctl("call", "w1", "A001")).code == 0
     assert (await hallctl("call", "w1", "--recall")).code == 0
