@@ -109,6 +109,19 @@ async def test_status_shows_terminals_with_what_is_wrong_and_what_to_do(controll
     assert rows[2].endswith("put in a new roll")
 
 
+async def test_status_tells_since_when_each_fault_has_been_there(controller, hallctl) -> None:
+    at = (datetime(2026, 3, 2, hour, 30, tzinfo=UTC) for hour in (3, 4))
+    faults = [
+        {"code": code, "severity": "error", "message": code, "since": since.isoformat()}
+        for code, since in zip(("paper.end", "cover.open"), at, strict=True)
+    ]
+    await controller.say_terminal("printer-1", faults=faults)
+    rows = (await hallctl("status")).out.splitlines()[2:]
+    for row, fault in zip(rows, faults, strict=True):
+        moment = datetime.fromisoformat(fault["since"]).astimezone()
+        assert f"{fault['code']} (since {moment:%Y-%m-%d %H:%M:%S})" in row
+
+
 async def test_a_terminal_is_offline_when_its_controller_is(controller, hallctl) -> None:
     await controller.say_terminal("printer-1")
     await controller.say_state("offline")
