@@ -296,9 +296,25 @@ async def test_one_id_prints_one_ticket_however_often_it_is_sent_also_after_a_re
             assert await reply_to("once") == first
             process.kill()
         async with daemon(config):
+            await terminals_at(
+                session, lambda view: [(t.boot, t.status) for t in view.terminals.values()] == [(2, "online")]
+            )
             assert await reply_to("once") == first
-            await reply_to("another")
+            assert await reply_to("another") == first
     assert [ticket.lines for ticket in good_printer.tickets] == [("A009",), ("A009",)]
+
+
+async def test_a_printer_that_has_to_draw_and_finds_no_font_is_counted_among_those_left_out(broker, tmp_path):
+    options = {"profile": "no-chinese", "font": "/no/such.ttf"}
+    config = write(tmp_path, broker, [{**printer("fontless", "tcp://127.0.0.1:9"), "options": options}])
+    async with desk(broker) as session:
+        await session.subscribe(TOPICS.event("#"))
+        async with daemon(config):
+            started = await Feed(session).first(lambda data: "quarantined" in data)
+            view = await terminals_at(session, lambda view: "fontless" in view.terminals)
+    assert started["quarantined"] == ["fontless"]
+    assert statuses(view) == {"fontless": ("quarantined", "config.invalid")}
+    assert "fonts-wqy-microhei" in view.terminals["fontless"].hint
 
 
 async def test_a_daemon_that_is_killed_within_a_ticket_tells_which_one_and_never_prints_it_again(
