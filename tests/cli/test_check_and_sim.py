@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from hallctl.cli.main import cli
+from hallctl.driver import Simulator
 
 CONTROLLER = "site: hall\ncontroller: ctl-1\n"
 HALL = "terminals:\n  - id: 屏\n    driver: onbon-bx\n    port: tcp://10.0.0.1:5005\n"
@@ -182,3 +183,16 @@ def test_a_folder_for_pictures_that_can_not_be_made_is_told(tmp_path: Path) -> N
     result = run("sim", "escpos", "--listen", "127.0.0.1:0", "--draw", tmp_path / "file" / "folder")
     assert result.returncode == 78
     assert b"hint: name a folder that can be made" in result.stderr
+
+
+def test_a_display_gives_a_picture_whenever_it_shows_something_new_and_none_in_between() -> None:
+    class Sign(Simulator):
+        shows: bytes | None = None
+
+        def draw(self) -> bytes | None:
+            return self.shows
+
+    sign, seen = Sign(), []
+    for sign.shows in (None, b"A001", b"A001", b"A002", b"A001"):
+        seen.append(sign.new_pictures())
+    assert seen == [[], [b"A001"], [], [b"A002"], [b"A001"]]
