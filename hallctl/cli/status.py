@@ -13,6 +13,7 @@ from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_t
 from hallctl.clock import SystemClock
 from hallctl.fleet import ControllerStatus, ControllerView, HallReader, TerminalStatusNow
 from hallctl.link import Session
+from hallctl.link.payloads import FaultPayload
 
 _COLOURS = {"online": "green", "offline": "red", "quarantined": "red", "starting": "yellow", "unknown": "yellow"}
 
@@ -67,12 +68,17 @@ def _headline(view: ControllerView, controller: ControllerStatus) -> str:
 
 def _rows(terminal: TerminalStatusNow) -> Iterator[tuple[str | Text, ...]]:
     wrong = [(terminal.message or terminal.reason, terminal.hint)] if terminal.message or terminal.reason else []
-    wrong += [(fault.message or fault.code, fault.hint) for fault in terminal.faults]
+    wrong += [(_fault(fault), fault.hint) for fault in terminal.faults]
     first, *others = wrong or [("", "")]
     status = Text(terminal.status, _COLOURS.get(terminal.status, ""))
     yield terminal.terminal, terminal.driver, status, local_time(terminal.since), *first
     for other in others:
         yield "", "", "", "", *other
+
+
+def _fault(fault: FaultPayload) -> str:
+    since = f" (since {local_time(fault.since)})" if fault.since else ""
+    return f"{fault.message or fault.code}{since}"
 
 
 def _described(

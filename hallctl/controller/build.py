@@ -66,6 +66,7 @@ class Controller:
         load, save = outbox.load_state, outbox.save_state
         self._memory = HallMemory(self._hall, load, save, clock=clock, log=self._log, zone=zone)
         self._displays: dict[str, TerminalSupervisor] = {}
+        self._left_out: set[str] = set()  # terminals that can't run, by the document or by their drivers
         self._dimmer = Dimmer(self._document.displays.brightness, zone, self._displays, clock=clock, log=self._log)
         self._intake = CommandIntake(outbox, clock, self._handle, self._log)
         self._alerts = AlertBook([], self._commit_alert, clock)
@@ -132,7 +133,7 @@ class Controller:
         await first_pass(passes, self._clock, FIRST_PASS_LIMIT_S)
         states = [terminal.state.status for terminal in self._terminals.values()]
         online = states.count(TerminalStatus.ONLINE)
-        self._log.info("ready", terminals=len(states), online=online, quarantined=len(self._loaded.quarantined))
+        self._log.info("ready", terminals=len(states), online=online, quarantined=len(self._left_out))
         ready()
 
     async def _announce(self, tickets: TicketDesk) -> None:
@@ -147,7 +148,7 @@ class Controller:
             "boot": self._outbox.identity.boot,
             "version": __version__,
             "terminals": len(self._terminals),
-            "quarantined": sorted(out),
+            "quarantined": sorted({*out, *self._left_out}),
             "doubtful_commands": [reply.command for reply in doubtful],
         }
         await self._commit(Event(EventType.CONTROLLER_STARTED, data))
@@ -191,6 +192,7 @@ class Controller:
 
     def _quarantine(self, terminal: str, driver: str, why: HallctlError) -> None:
         """A terminal that can't run has a state too; the others run."""
+        self._left_out.add(terminal)
         self._log.warning("terminal quarantined", terminal=terminal, why=str(why))
         self._publish(quarantined(terminal, driver, why, self._clock.now()))
 

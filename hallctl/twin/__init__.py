@@ -1,6 +1,12 @@
-"""Interim twin until branch edge-twin is merged: same interface, no crash safety."""
+"""The twin: what the centre wants of this hall, what runs, and what became of it.
 
+``floor`` says what the twin needs of the rest of the daemon, ``diff`` what differs between two hall documents,
+``beginning`` which document runs at boot. ``store`` keeps everything on disk.
+"""
+
+from hallctl.twin.beginning import Beginning, begin
 from hallctl.twin.floor import Changed, Floor
+from hallctl.twin.store import TwinStore
 from hallctl.twin.twin import Twin
 
-__all__ = ["Changed", "Floor", "Twin"]
+__all__ = ["Beginning", "Changed", "Floor", "Twin", "TwinStore", "begin"]
