@@ -1,8 +1,8 @@
 """Reads what is retained of many controllers, in slices that no broker's queue for one client overflows.
 
 A broker delivers retained messages through a bounded queue and drops the newest without a word (mosquitto:
-``max_queued_messages`` and ``max_queued_bytes``). So only the states, which are small, are asked for all at once; the rest
-comes site by site, in slices whose size follows what the last one brought.
+``max_queued_messages`` and ``max_queued_bytes``). So only the states, which are small, are asked for all at once; the
+rest comes site by site, in slices whose size follows what the last one brought.
 """
 
 from collections.abc import Sequence

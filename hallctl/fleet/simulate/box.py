@@ -1,9 +1,6 @@
 """One simulated controller: the real session, uplink, outbox, command intake and twin over a floor without devices."""
 
 import asyncio
-import base64
-import contextlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +13,11 @@ from hallctl.driver.terminal import Logger
 from hallctl.fleet.simulate.faults import FaultKind
 from hallctl.fleet.simulate.floor import SimulatedFloor
 from hallctl.fleet.simulate.halls import BoxPlan
+from hallctl.fleet.simulate.judging import judged_once, refusing
 from hallctl.link import BrokerSettings, CommandIntake, Lease, Progress, Topics, Uplink
-from hallctl.link.configuration import canonical, document_hash
 from hallctl.model import Command, Event, EventType, Reply, ReplyState
 from hallctl.outbox import Outbox
-from hallctl.twin import Twin
+from hallctl.twin import Twin, TwinStore, begin
 
 RESTART_S = 1.0
 
@@ -109,24 +106,17 @@ class SimulatedController:
         """What the centre wants has come."""
         if FaultKind.MUTE in self._faults:
             return
-        if FaultKind.VANISH in self._faults and not self._vanished:
+        if FaultKind.VANISH in self._faults and payload and not self._vanished:
             self._vanished = True
             self.allowed.clear()
-            raise _Died
+            self.crash()
+            await asyncio.Event().wait()  # this daemon does nothing more
         await twin.take(payload)
 
     async def answer(self, command: Command, _progress: Progress) -> Reply:
         """Every command of the contract succeeds here."""
         self.commands.append(command)
-        if command.name == "config.get" and self.twin is not None:
-            text = canonical(self.twin.document)
-            found = {"offset": 0, "data": base64.b64encode(text).decode(), "last": True}
-            return Reply(command.id, ReplyState.SUCCEEDED, data={**found, "hash": document_hash(self.twin.document)})
         return Reply(command.id, ReplyState.SUCCEEDED, data={"simulated": True, "by": command.by})
-
-
-class _Died(Exception):
-    """The simulated daemon is gone."""
 
 
 class _Daemon:
@@ -135,10 +125,10 @@ class _Daemon:
     def __init__(self, box: SimulatedController) -> None:
         self._box = box
         self._dead = asyncio.Event()
-        log = box._log
-        plan, clock = box.plan, box._clock
+        log, plan, clock = box._log, box.plan, box._clock
         self.outbox = Outbox.open(box._folder / "outbox.db", plan.site, plan.controller, clock, executor=box._executor)
         self.intake = CommandIntake(self.outbox, clock, box.answer, log)
+        self.intake.handle("config.get", self._config_get)
         self.uplink = Uplink(
             box._settings,
             self.outbox,
@@ -152,13 +142,6 @@ class _Daemon:
             tags=plan.tags,
             on_desired=self._desired,
         )
-        self.twin = Twin(
-            box._folder / "twin",
-            json.loads(json.dumps(plan.document)),
-            clock,
-            self.outbox.identity.boot,
-            self.uplink.set_reported,
-        )
         self.floor = SimulatedFloor(
             clock,
             box._faults,
@@ -166,24 +149,43 @@ class _Daemon:
             gone=self.uplink.remove_terminal,
             die=self._dead.set,
         )
+        judge = refusing if FaultKind.REJECT in box._faults else judged_once
+        store = TwinStore(box._folder / "twin")
+        beginning = begin(store, judged_once(plan.document, "hall.yaml"), clock, judge)
+        self.twin = Twin(
+            store,
+            beginning,
+            self.floor,
+            self.outbox,
+            clock=clock,
+            log=log,
+            publish=self.uplink.set_reported,
+            judge=judge,
+            executor=box._executor,
+        )
 
     async def run(self) -> None:
         """Until it dies, or is cancelled."""
         self.floor.begin(self.twin.hall, on_trial=self.twin.on_trial)
-        self.twin.start(self.floor)
+        self.uplink.only_terminals(self.floor.states())
         await self.outbox.append(Event(EventType.CONTROLLER_STARTED, {"boot": self.outbox.identity.boot}))
         work = [asyncio.create_task(one) for one in (self.uplink.run(), self.twin.run(), self._chatter())]
         death = asyncio.create_task(self._dead.wait())
         try:
             done, _ = await asyncio.wait([*work, death], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                if (error := task.exception()) is not None and not isinstance(error, _Died):
-                    raise error
+                task.result()
         finally:
             for task in [*work, death]:
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*work, death, return_exceptions=True)
+            await asyncio.gather(*work, death, return_exceptions=True)
+
+    async def _config_get(self, command: Command) -> Reply:
+        """As the controller answers it."""
+        offset = command.data.get("offset", 0)
+        if not isinstance(offset, int) or offset < 0:
+            return Reply(command.id, ReplyState.REJECTED, "data.invalid", "config.get needs a whole number: offset")
+        return Reply(command.id, ReplyState.SUCCEEDED, data=await self.twin.chunk(offset))
 
     def die(self) -> None:
         """Vanish."""
