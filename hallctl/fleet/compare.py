@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hallctl.config import parse_hall
+from hallctl.twin.diff import difference
+
 LISTS = ("buses", "terminals", "windows", "tickets")  # their items are told apart by id
 LONGEST = 60
 
@@ -35,13 +38,9 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference,
     return tuple(found)
 
 
-def touched_terminals(differences: Sequence[Difference], old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Terminals that run in both and are restarted: changed themselves, or on a bus that changed."""
-    buses = {one.name for one in differences if one.section == "buses"}
-    changed = {one.name for one in differences if one.section == "terminals" and one.sign == "~"}
-    before, after = _by_id(old.get("terminals")), _by_id(new.get("terminals"))
-    on_bus = {name for name, item in after.items() if name in before and item.get("bus") in buses}
-    return sorted(changed | on_bus)
+def restarted_terminals(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Terminals that run in both and have to be restarted, by the box's own rule: a new name alone restarts none."""
+    return sorted(difference(parse_hall(dict(old)).document, parse_hall(dict(new)).document).restarted)
 
 
 def _items(section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:

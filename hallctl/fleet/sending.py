@@ -14,6 +14,7 @@ from hallctl.link.configuration import Desired, HealthRule
 from hallctl.link.rollouts import Fate, RolloutHead, TargetRow, document_topic, encode_document
 
 NOT_WATCHED = HealthRule(window_s=5.0, max_lost=100_000)  # the way back: what would a controller go back to from there?
+NEVER_TOOK = (Fate.PENDING, Fate.REJECTED, Fate.ROLLED_BACK)
 
 
 class Sender:
@@ -78,9 +79,11 @@ class Sender:
             await self._want(target, target.version + 1, target.previous, head, NOT_WATCHED)
             return
         one = self._rollout.standing(target.topics)
-        if one is None or one.fate not in (Fate.PENDING, Fate.REJECTED, Fate.ROLLED_BACK):
+        if one is None or one.runs_it:
             raise LinkError("nobody knows what it ran before: push the right document to it")
         await self._desk.publish(target.topics.desired, b"", retain=True)
+        if one.fate not in NEVER_TOOK:
+            raise LinkError("our wish is withdrawn, but it may have taken it, and nobody knows what it ran before")
         self._put(self._rollout.withdrawn(target.topics, self._desk.clock.monotonic()))
 
     async def _want(self, target: TargetRow, version: int, hash_: str, head: RolloutHead, health: HealthRule) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hallctl.config import ConfigErrors, parse_hall
-from hallctl.fleet.compare import compare, touched_terminals
+from hallctl.fleet.compare import compare, restarted_terminals
 from hallctl.fleet.documents import check_file, merge_patch, read_source, refused
 from hallctl.fleet.simulate.halls import hall_document
 from hallctl.link import Topics
@@ -132,13 +132,20 @@ def test_differences_are_told_by_terminals_windows_and_sections():
         "+ printing",
         "~ texts: welcome a -> b",
     ]
-    assert touched_terminals(compare(old, new), old, new) == ["display-1"]
+    assert restarted_terminals(old, new) == ["display-1"]
 
 
 def test_a_bus_that_changes_touches_every_terminal_on_it():
     old, new = hall_document(4), hall_document(4)
     new["buses"][0]["port"] = "serial:///dev/ttyS2?baud=9600"
-    assert touched_terminals(compare(old, new), old, new) == ["display-1", "keypad-1", "pad-1"]
+    assert restarted_terminals(old, new) == ["display-1", "keypad-1", "pad-1"]
+
+
+def test_a_new_name_is_a_difference_that_restarts_nothing():
+    old, new = hall_document(4), hall_document(4)
+    new["terminals"][1]["name"] = "1号窗口屏"
+    assert [str(one) for one in compare(old, new)] == ["~ terminals/display-1: name nothing -> 1号窗口屏"]
+    assert restarted_terminals(old, new) == []
 
 
 def test_the_version_alone_is_no_difference():

@@ -7,7 +7,7 @@ import click
 from hallctl.cli.fleet.options import broker_options, find_one, name_of, settings_of, with_desk
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json
 from hallctl.errors import LinkError
-from hallctl.fleet.compare import Difference, compare, touched_terminals
+from hallctl.fleet.compare import Difference, compare, restarted_terminals
 from hallctl.fleet.desk import Desk
 from hallctl.fleet.documents import Document, check_file
 from hallctl.fleet.planning import running_document
@@ -32,7 +32,7 @@ def diff(
         settings_of(config, broker), lambda desk: _both(desk, controller, other, file, desired=desired)
     )
     differences = compare(old, new)
-    restarted = touched_terminals(differences, old, new)
+    restarted = restarted_terminals(old, new)
     if as_json:
         body = {"from": names[0], "to": names[1], "differences": [_values(one) for one in differences]}
         print_json({**body, "restarted": restarted})

@@ -6,8 +6,7 @@ import click
 
 from hallctl.cli.fleet.options import counted, name_of
 from hallctl.cli.output import print_json
-from hallctl.fleet.compare import Difference, compare, touched_terminals
-from hallctl.fleet.documents import Document
+from hallctl.fleet.compare import Difference, compare, restarted_terminals
 from hallctl.fleet.pushing import Prepared, PushRequest
 from hallctl.link.rollouts import TargetRow
 from hallctl.link.topics import Topics
@@ -20,7 +19,8 @@ MOST_LINES = 40
 def show_preview(request: PushRequest, prepared: Prepared, *, as_json: bool) -> None:
     """Print what would happen."""
     rows = prepared.planned.plan.targets
-    changes = {row.topics: _change(prepared, row) for row in rows}
+    known: dict[tuple[str, str], Change] = {}
+    changes = {row.topics: _change(prepared, row, known) for row in rows}
     if as_json:
         for row in rows:
             print_json(_described(row, changes[row.topics]))
@@ -55,13 +55,15 @@ def _print_group(change: Change | None, ones: list[Topics]) -> None:
     click.echo(f"  restarted: {', '.join(restarted) or 'no terminal that runs now'}")
 
 
-def _change(prepared: Prepared, row: TargetRow) -> Change | None:
-    new: Document = prepared.planned.documents[row.document]
+def _change(prepared: Prepared, row: TargetRow, known: dict[tuple[str, str], Change]) -> Change | None:
     old = prepared.present.get(row.topics)
     if old is None:
         return None
-    differences = compare(old, new)
-    return differences, tuple(touched_terminals(differences, old, new))
+    pair = row.previous, row.document
+    if pair not in known:
+        new = prepared.planned.documents[row.document]
+        known[pair] = compare(old, new), tuple(restarted_terminals(old, new))
+    return known[pair]
 
 
 def _described(row: TargetRow, change: Change | None) -> dict[str, object]:
