@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -19,24 +20,34 @@ from hallctl.clock import Clock, SystemClock
 from hallctl.config import ConfigErrors, load_controller, load_hall
 from hallctl.controller import Controller
 from hallctl.driver.hallcheck import check_hall
-from hallctl.errors import ConfigError, OutboxError
+from hallctl.errors import ConfigError, OutboxError, TwinError
+from hallctl.twin import Beginning, TwinStore, begin
 
+TWIN_FOLDER = "twin"
 EX_OK, EX_FAILED, EX_TEMPFAIL, EX_CONFIG = 0, 1, 75, 78
 
 
-def run(config_path: Path) -> int:
-    """Run the controller that ``config_path`` describes until SIGTERM or SIGINT; gives the exit code."""
+def run(config_path: Path, checkpoint: Callable[[str], None] = lambda _name: None) -> int:
+    """Run the controller that ``config_path`` describes until SIGTERM or SIGINT; gives the exit code.
+
+    ``checkpoint`` is called at every step of a change of the hall document: tests end the process there.
+    """
     try:
         config = load_controller(config_path)
         logs.configure(config.log_level)
-        hall = check_hall(load_hall(config.hall))
-        hall.raise_if_fatal()
+        clock = SystemClock(trust_wall_clock=config.trust_clock)
+        store = TwinStore(config.state_dir / TWIN_FOLDER, checkpoint)
+        beginning = begin(store, check_hall(load_hall(config.hall)), clock)
+        beginning.hall.raise_if_fatal()
     except (ConfigErrors, ConfigError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return EX_CONFIG
-    clock = SystemClock(trust_wall_clock=config.trust_clock)
+    except TwinError as exc:
+        print(f"error: {exc.message}\nhint: {exc.hint}", file=sys.stderr)
+        return EX_TEMPFAIL
+    _tell_beginning(beginning)
     try:
-        controller = Controller.build(config, hall, clock)
+        controller = Controller.build(config, beginning, store, clock)
     except ConfigError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return EX_CONFIG
@@ -44,6 +55,14 @@ def run(config_path: Path) -> int:
         print(f"error: the state directory {config.state_dir} can't be used: {exc}", file=sys.stderr)
         return EX_TEMPFAIL
     return asyncio.run(_serve(controller, clock))
+
+
+def _tell_beginning(beginning: Beginning) -> None:
+    log = structlog.get_logger()
+    for trouble in beginning.troubles:
+        log.error("configuration", code=trouble.code, message=trouble.message, hint=trouble.hint)
+    if (runs := beginning.record.runs).version:
+        log.info("the document of the centre runs, not hall.yaml", version=runs.version, hash=runs.hash[:12])
 
 
 async def _serve(controller: Controller, clock: Clock) -> int:

@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hallctl.config.hall import Bus, HallDocument, Terminal
-from hallctl.config.posts import Attendance
-
-JOB_RULES = ("grace_s", "preroll_s", "frozen_after_s")
-"""What a camera's child is told of the attendance rules: how often to look, how much to keep, what is frozen."""
 
 _STARTED_WITH = ("driver", "port", "bus", "address", "options")
 
@@ -56,11 +52,12 @@ def difference(old: HallDocument, new: HallDocument) -> Difference:
 def fingerprints(document: HallDocument) -> dict[str, str]:
     """Of every terminal, what it is started with, as a hash.
 
-    The port of a terminal's bus is part of it; of a watched camera, its zones and the rules that its job depends on.
+    The port of a terminal's bus is part of it; of a watched camera, every view of the posts that it watches (a clip of
+    one post may come from several cameras) and the rules that it watches by.
     """
     ports = bus_ports(document)
     zones = _zones(document)
-    rules = _job_rules(document.attendance)
+    rules = document.attendance.model_dump(mode="json")
     return {
         terminal.id: _hash(_started_with(terminal, ports, zones.get(terminal.id), rules))
         for terminal in document.terminals
@@ -85,16 +82,13 @@ def _started_with(
 
 
 def _zones(document: HallDocument) -> dict[str, dict[str, Any]]:
-    """Camera -> window -> corners."""
+    """Camera -> window -> every view of its post."""
     zones: dict[str, dict[str, Any]] = {}
     for window in document.windows:
-        for view in window.post.watched_by if window.post is not None else ():
-            zones.setdefault(view.camera, {})[window.id] = view.zone
+        views = window.post.watched_by if window.post is not None else ()
+        for view in views:
+            zones.setdefault(view.camera, {})[window.id] = [(one.camera, one.zone) for one in views]
     return zones
-
-
-def _job_rules(rules: Attendance) -> dict[str, Any]:
-    return rules.model_dump(include=set(JOB_RULES))
 
 
 def _hash(settings: dict[str, Any]) -> str:

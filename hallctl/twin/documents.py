@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hallctl.config import LoadedHall, Problem, parse_hall
-from hallctl.config.tree import value_of
 from hallctl.driver.hallcheck import check_hall
 from hallctl.link.configuration import Mistake, document_hash
 from hallctl.twin.record import Ref
@@ -26,9 +25,8 @@ def path_of(own: LoadedHall, ref: Ref) -> str:
 
 
 def document_of(hall: LoadedHall) -> dict[str, Any]:
-    """The document of a hall.yaml, as JSON has it; empty when it is none."""
-    value = value_of(hall.tree, [])
-    return value if isinstance(value, dict) else {}
+    """The document of a hall.yaml, as JSON has it, with texts where texts were meant; empty when it is none."""
+    return dict(hall.value)
 
 
 def hash_of(hall: LoadedHall) -> str:
