@@ -156,6 +156,18 @@ class LinkError(HallctlError):
     code = "link.error"
 
 
+class CertificateRefused(LinkError):
+    """The broker does not accept our certificate."""
+
+    code = "link.certificate"
+
+
+class EnrollError(HallctlError):
+    """A key, a request or a certificate can't be used, or may not be signed."""
+
+    code = "enroll.error"
+
+
 class OutboxError(HallctlError):
     """The durable event log can't be read or written."""
 

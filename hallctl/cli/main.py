@@ -24,6 +24,7 @@ COMMANDS = (
     "camera",
     "duty",
     "fleet",
+    "enroll",
     "sim",
 )
 

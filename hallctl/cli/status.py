@@ -31,7 +31,11 @@ def status(*, config: Path | None, broker: str | None, site: str | None, control
     now = SystemClock().now()
     if not views:
         click.echo(f"error: no controller {target.controller} of site {target.site} is known to the broker", err=True)
-        click.echo("hint: has it ever been connected? check site and controller in its controller.yaml", err=True)
+        click.echo(
+            "hint: has it ever been connected? check site and controller in its controller.yaml, and whether this user "
+            "may read them (the broker's access list)",
+            err=True,
+        )
         return EX_FAILED
     for view in views:
         _show(view, now, as_json=as_json)

@@ -1,7 +1,7 @@
 """Builds the edge side from its documents and runs it in one TaskGroup."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,12 +11,13 @@ from hallctl import __version__
 from hallctl.clock import Clock
 from hallctl.config import ControllerConfig, LoadedHall
 from hallctl.controller.alerts import AlertBook
+from hallctl.controller.certificates import care_for_certificate
 from hallctl.controller.desk import CommandHandler
 from hallctl.controller.floor import HallFloor
 from hallctl.controller.parts import broker_settings
 from hallctl.controller.printing import TICKET_EVENTS
 from hallctl.controller.watch import first_pass
-from hallctl.link import CommandIntake, Lease, Progress, Uplink
+from hallctl.link import CommandIntake, Echo, Lease, Progress, Topics, Uplink
 from hallctl.link.configuration import Reported
 from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox, Quota
@@ -65,9 +66,10 @@ class Controller:
         self._handler = self._build_handler(floor, twin)
         await floor.clear_what_is_gone()
         await self._announce(floor)
+        certificates = self._certificates()
         async with asyncio.TaskGroup() as group:
             link = group.create_task(self._run_uplink())
-            work = [group.create_task(one) for one in (floor.run(), twin.run(), self._trim())]
+            work = [group.create_task(one) for one in (floor.run(), twin.run(), self._trim(), *certificates)]
             announce = group.create_task(self._say_ready(floor, ready))
             await stop.wait()
             self._log.info("stopping")
@@ -162,7 +164,7 @@ class Controller:
         if broker is None:
             return None
         return Uplink(
-            broker_settings(broker, f"{self._config.site}-{self._config.controller}"),
+            broker_settings(broker, f"hallctl-{self._config.site}_{self._config.controller}"),
             self._outbox,
             self._intake,
             clock=self._clock,
@@ -175,6 +177,14 @@ class Controller:
             open_alerts=lambda: self._alerts.open,
             on_desired=self._take_desired,
         )
+
+    def _certificates(self) -> list[Coroutine[Any, Any, None]]:
+        if self._uplink is None:
+            return []
+        state, boot = Topics(self._config.site, self._config.controller).state, self._outbox.identity.boot
+        self._uplink.join(Echo(state, boot, clock=self._clock, log=self._log))
+        care = care_for_certificate(self._config, self._uplink, self._alerts, clock=self._clock, log=self._log)
+        return [] if care is None else [care]
 
     async def _run_uplink(self) -> None:
         if self._uplink is not None:

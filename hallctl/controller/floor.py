@@ -30,12 +30,15 @@ from hallctl.driver import Camera, Capability, DriverPlugin, Signal, StaffCard, 
 from hallctl.errors import HallctlError
 from hallctl.hall import Hall, Plan
 from hallctl.hall.message import DisplayMessage
-from hallctl.model import Event, TerminalState
+from hallctl.model import AlertKind, Event, TerminalState
 from hallctl.outbox import Outbox
 from hallctl.ticket import Picture, load_logos
 from hallctl.twin import Changed
 
 NO_REFRESH_LOOK_S = 5.0
+_ABOUT_THE_HALL = frozenset(
+    {AlertKind.POST_EMPTY, AlertKind.CAMERA_BLIND, AlertKind.TERMINAL_FAULT, AlertKind.TERMINAL_OFFLINE}
+)
 _TALKS = frozenset({Capability.DISPLAY, Capability.PAD, Capability.KEYPAD})
 
 Publish = Callable[[TerminalState], None]
@@ -174,7 +177,7 @@ class HallFloor:
         """Alerts of an earlier run about what this document does not have: nobody would ever clear them."""
         known = self.states().keys() | {window.id for window in self.loaded.document.windows}
         for alert in self._alerts.open:
-            if alert.subject not in known:
+            if alert.kind in _ABOUT_THE_HALL and alert.subject not in known:
                 code = str(alert.data.get("code", ""))
                 await self._alerts.clear(alert.kind, alert.subject, code, data={"over": "removed"})
 

@@ -111,7 +111,7 @@ def broker_settings(broker: Broker, client_id: str) -> BrokerSettings:
         protocol=broker.protocol,
         username=broker.username,
         password=resolve(broker.password) if broker.password else None,
-        tls=Tls(tls.ca_file, tls.cert_file, tls.key_file) if tls else None,
+        tls=Tls(tls.ca_file, tls.identity or tls.cert_file, tls.key_file) if tls else None,
         keepalive_s=broker.keepalive_s,
         max_in_flight=broker.max_in_flight,
     )

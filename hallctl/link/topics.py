@@ -54,10 +54,20 @@ class Topics:
         """The answer to a command; never retained."""
         return f"{self.prefix}/reply/{command}"
 
+    @property
+    def enroll_request(self) -> str:
+        """The box asks for a certificate; retained until it is answered."""
+        return f"{self.prefix}/enroll/request"
+
+    @property
+    def enroll_certificate(self) -> str:
+        """The desk's answer; retained."""
+        return f"{self.prefix}/enroll/certificate"
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A topic taken apart: ``kind`` is state, terminal, event, alert, config, command or reply."""
+    """A topic taken apart: ``kind`` is state, terminal, event, alert, config, command, reply or enroll."""
 
     topics: Topics
     kind: str
@@ -76,7 +86,7 @@ def read_topic(topic: str) -> Place | None:
             return Place(topics, "state", "")
         case ["terminal", name, "state"]:
             return Place(topics, "terminal", name)
-        case [("event" | "alert" | "config" | "command" | "reply") as kind, name]:
+        case [("event" | "alert" | "config" | "command" | "reply" | "enroll") as kind, name]:
             return Place(topics, kind, name)
     return None
 

@@ -15,6 +15,7 @@ from hallctl.driver.terminal import Logger
 from hallctl.errors import LinkError
 from hallctl.link.broker import BrokerSettings, Will
 from hallctl.link.commands import CommandIntake
+from hallctl.link.companion import Companion
 from hallctl.link.configuration import Reported
 from hallctl.link.payloads import (
     MAX_REPLY_BYTES,
@@ -35,6 +36,11 @@ BATCH = 100
 REPLAY_BATCH = 20
 REPLAY_JITTER_S = 1.0
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 30.0
+
+
+class _ConnectAnew(Exception):
+    """The session is to be replaced by a new one at once."""
+
 
 MakeSession = Callable[[BrokerSettings], Session]
 
@@ -83,6 +89,9 @@ class Uplink:
         self._since = clock.now()
         self._session: Session | None = None
         self._stopping = False
+        self._companions: list[Companion] = []
+        self._anew = asyncio.Event()
+        self._switching = False
         self._late_replies: list[Reply] = []
         self._retained = Retained(outbox, clock, self._topics)
         self._replays: asyncio.Queue[tuple[int, int]] = asyncio.Queue(8)
@@ -110,6 +119,15 @@ class Uplink:
         """Publish replies after the next connect: what an earlier boot left in doubt."""
         self._late_replies += replies
 
+    def join(self, companion: Companion) -> None:
+        """Let another part speak over this connection. Call it before ``run``."""
+        self._companions.append(companion)
+
+    def reconnect(self) -> None:
+        """Connect anew with the files of TLS as they are now; nothing is lost, no death is published."""
+        self._switching = True
+        self._anew.set()
+
     async def run(self) -> None:
         """Stay connected until cancelled."""
         failures = 0
@@ -117,7 +135,13 @@ class Uplink:
             try:
                 await self._connected_time()
                 failures = 0
+            except _ConnectAnew:
+                self.connected, failures = False, 0
+                continue
             except LinkError as exc:
+                self._switching = False
+                for companion in self._companions:
+                    companion.lost(exc)
                 was_connected, self.connected = self.connected, False
                 failures = 1 if was_connected else failures + 1
                 if not self._stopping and (was_connected or self.reason != exc.message):
@@ -143,21 +167,33 @@ class Uplink:
 
     async def publish_reply(self, reply: Reply) -> None:
         """Publish a reply. Raises ``LinkError`` while there is no broker; the stored reply answers a repeat."""
+        if self._switching:  # for a moment: the answer must not fall between two connections
+            self._late_replies.append(reply)
+            return
         if self._session is None or not self.connected:
             raise LinkError("there is no connection to the broker")
         envelope = reply_envelope(reply, self._outbox.identity, self._clock.now())
-        await self._session.publish(self._topics.reply(reply.command), envelope.encode(MAX_REPLY_BYTES))
+        try:
+            await self._session.publish(self._topics.reply(reply.command), envelope.encode(MAX_REPLY_BYTES))
+        except LinkError:
+            if not self._switching:
+                raise
+            self._late_replies.append(reply)
 
     async def _connected_time(self) -> None:
+        self._anew.clear()
         session = self._make_session(self._settings)
         will = Will(self._topics.state, self._state("offline", "connection_lost", will=True))
         try:
             present = await session.connect(will, session_expiry_s=SESSION_EXPIRY_S, clean=False)
             await session.publish(self._topics.state, self._state("online"), retain=True)
             await self._subscribe(session)
-            self._session, self.connected, self.reason = session, True, ""
+            self._session, self.connected, self.reason, self._switching = session, True, "", False
             self._log.info("broker connected", broker=self._settings.host, session_present=present)
             await self._work(session)
+        except _ConnectAnew:
+            await session.disconnect()
+            raise
         finally:
             self._session = None
             session.abandon()
@@ -167,7 +203,8 @@ class Uplink:
 
         Every subscription brings the retained desired document again.
         """
-        await session.subscribe(self._topics.command("+"))
+        wanted = (topic for companion in self._companions for topic in companion.topics)
+        await session.subscribe(self._topics.command("+"), *wanted)
         if self._on_desired is None:
             return
         try:
@@ -182,7 +219,13 @@ class Uplink:
             self._publish_states(session),
             self._pump(session),
             self._serve_replays(session),
+            self._until_anew(),
+            *(companion.connected(session) for companion in self._companions),
         )
+
+    async def _until_anew(self) -> None:
+        await self._anew.wait()
+        raise _ConnectAnew
 
     async def _receive(self, session: Session) -> None:
         while True:
@@ -192,6 +235,9 @@ class Uplink:
                 await self._intake.take(place.name, message.payload, self.publish_reply)
             if message.topic == self._topics.desired and self._on_desired is not None:
                 await self._on_desired(message.payload)
+            for companion in self._companions:
+                if message.topic in companion.topics:
+                    await companion.heard(message)
             session.acknowledge(message)
 
     async def _heartbeat(self, session: Session) -> None:

@@ -136,8 +136,10 @@ class Outbox:
         return await self._call(lambda: self._store.begin_command(command, now))
 
     async def finish_command(self, reply: Reply) -> None:
-        """Keep a command's final reply."""
-        await self._call(lambda: self._store.finish_command(reply))
+        """Keep a command's final reply, and the event ``command.finished`` that tells of it; one commit."""
+        now = self._clock.now()
+        stored = await self._call(lambda: self._store.finish_command(reply, now))
+        self._advance([stored] if stored else [])
 
     async def mark_command(self, command: str, *, untouched: bool) -> None:
         """Keep whether a command that waits for its terminal has surely done nothing yet; on disk when this returns."""
@@ -153,7 +155,10 @@ class Outbox:
 
     async def settle_doubtful(self, known: Mapping[str, Reply] = MappingProxyType({})) -> list[Reply]:
         """Answer what an earlier boot left unfinished (``known``, ``failed`` or ``unknown``), and give it."""
-        return await self._call(lambda: self._store.settle_doubtful(known))
+        now = self._clock.now()
+        replies, stored = await self._call(lambda: self._store.settle_doubtful(known, now))
+        self._advance(stored)
+        return replies
 
     async def open_alerts(self) -> list[Alert]:
         """Alerts that are open, of this boot and earlier ones."""

@@ -307,7 +307,8 @@ async def test_a_log_of_the_first_layout_is_taken_over_with_its_commands(path, c
     await outbox.close()
     with sqlite3.connect(path) as database:
         database.executescript(
-            "ALTER TABLE commands DROP COLUMN data; ALTER TABLE commands DROP COLUMN untouched; PRAGMA user_version=1"
+            "ALTER TABLE commands DROP COLUMN data; ALTER TABLE commands DROP COLUMN untouched;"
+            "ALTER TABLE commands DROP COLUMN sender; PRAGMA user_version=1"
         )
     outbox = opened(path, clock)
     (one,) = await outbox.doubtful()
