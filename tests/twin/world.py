@@ -139,6 +139,25 @@ class World:
         await self.until(decided)
         return self.twin.reported
 
+    async def in_time(self, version):
+        """The final report about a version, with as much time as it takes."""
+
+        def decided():
+            return self.twin.reported.status.final and self.twin.reported.desired_version == version
+
+        async with asyncio.timeout(20):
+            while not decided():
+                await self.clock.advance(1)
+                await asyncio.sleep(0.002)
+        return self.twin.reported
+
+    async def log_has(self, *facts):
+        """The events of the log that are about the configuration are these."""
+        async with asyncio.timeout(20):
+            while len(await self.facts()) < len(facts):
+                await asyncio.sleep(0.002)
+        assert await self.facts() == list(facts)
+
     async def until(self, wanted, seconds=20):
         async with asyncio.timeout(seconds):
             while not wanted():
