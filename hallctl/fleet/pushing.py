@@ -1,7 +1,7 @@
 """A push from its first look at the broker to its end, and the taking up of one that was interrupted."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hallctl.config import ConfigErrors
@@ -124,17 +124,25 @@ async def begin(desk: Desk, request: PushRequest, prepared: Prepared, tell: Tell
     return driver
 
 
-async def finish(driver: Driver, sites: Sequence[str], tell: Tell) -> None:
-    """Drive while connected, and when the connection is lost connect again, until it is over. Raises ``TakenOver``."""
+async def see_through(desk: Desk, start: Callable[[], Awaitable[Driver | None]], tell: Tell) -> Driver | None:
+    """Connect, ``start`` a driver (or ``None``: nothing to do), and drive until it is over, through lost connections.
+
+    Raises ``TakenOver``, and what ``start`` raises.
+    """
+    driver: Driver | None = None
     try:
-        await driver.drive()
+        async with desk.connected():
+            driver = await start()
+            if driver is not None:
+                await driver.drive()
     except TakenOver:
         raise
     except LinkError as exc:
+        if driver is None:
+            raise
         tell(BrokerLost(str(exc)))
-    else:
-        return
-    await driver.drive_on(sites)
+        await driver.drive_on(sites_of(driver.rollout.plan.targets))
+    return driver
 
 
 async def take_up(desk: Desk, rollout: str | None, tell: Tell, *, take_over: bool) -> Driver:

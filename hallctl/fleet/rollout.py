@@ -74,8 +74,8 @@ class Rollout:
     def start(self, now: float) -> list[Effect]:
         """Begin, or go on after an interruption (also of the broker): what may be lost is sent again."""
         self._started = True
-        if self.phase.over:
-            return [Finished(self.phase)]
+        if self.phase.over:  # it may have ended while the broker was away
+            return [self._save(), Finished(self.phase)]
         if self.wave < 0:
             return self._begin_wave(0, now) if self.plan.waves else self._finish(RolloutPhase.DONE)
         for one in self._open.values():

@@ -17,7 +17,10 @@ _FATES = {
 
 @dataclass(slots=True)
 class Standing:
-    """One target of a rollout. ``since``: its time to answer began then; ``report``: its last word."""
+    """One target of a rollout. ``since``: its time to answer began then; ``report``: its last word.
+
+    ``verdict`` is its word about what was pushed: why it failed stays known after it went back.
+    """
 
     target: TargetRow
     fate: Fate = Fate.WAITING
@@ -27,6 +30,7 @@ class Standing:
     seen_online: bool = False
     withdrawn: bool = False
     report: Reported | None = None
+    verdict: Reported | None = None
     message: str = ""
 
     @property
@@ -57,12 +61,13 @@ class Standing:
     @property
     def why(self) -> str:
         """Why it has not taken it, or is not back, on one line; empty: nothing is wrong."""
+        told = self.report if self.way_back is WayBack.FAILED else self.verdict
         if self.message:
             return self.message
-        if self.report is None or not self.report.errors:
+        if told is None or not told.errors:
             return ""
-        first = self.report.errors[0]
-        more = len(self.report.errors) + self.report.errors_cut - 1
+        first = told.errors[0]
+        more = len(told.errors) + told.errors_cut - 1
         text = ": ".join(part for part in (first.pointer, first.message or first.code) if part)
         return f"{text} (and {more} more)" if more else text
 
@@ -90,6 +95,8 @@ def judge_forward(one: Standing, report: Reported) -> tuple[Fate, WayBack]:
     target, version = one.target, report.desired_version
     if version == target.version and report.desired_hash in ("", target.document):
         one.report = report
+        if report.status.final:
+            one.verdict = report
         return _FATES.get(report.status, one.fate), one.way_back
     if version > target.version + 1 or (version == target.version + 1 and one.way_back is WayBack.NONE):
         return Fate.OVERTAKEN, WayBack.OVERTAKEN if one.way_back is not WayBack.NONE else one.way_back
@@ -100,7 +107,7 @@ def judge_back(one: Standing, report: Reported) -> WayBack:
     """What a report says of the way back."""
     if one.way_back in (WayBack.NONE, WayBack.OVERTAKEN) or report.desired_version != one.target.version + 1:
         return one.way_back
-    one.report, one.message = report, ""
+    one.report = report
     match report.status:
         case ApplyStatus.APPLIED | ApplyStatus.PARTIAL:
             return WayBack.BACK

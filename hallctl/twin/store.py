@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class TwinStore:
     def __init__(self, folder: Path, checkpoint: Checkpoint = no_checkpoint) -> None:
         self.folder = folder
         self.checkpoint = checkpoint
+        self._writing = threading.Lock()  # a document may be staged while another change clears up
 
     def load(self) -> tuple[Record, str]:
         """The record, and what was wrong with it: a damaged one is set aside, and the one before it taken."""
@@ -98,7 +100,7 @@ class TwinStore:
     def remove_others(self, needed: Iterable[str]) -> None:
         """Remove documents that nothing names any more, and what a killed daemon left half written."""
         keep = {f"{hash_}.json" for hash_ in needed}
-        with contextlib.suppress(OSError):  # what is left over harms nobody; the next change tries again
+        with self._writing, contextlib.suppress(OSError):  # what is left over harms nobody; the next change tries again
             for path in self.folder.iterdir():
                 if path.name not in keep and (_OURS.match(path.name) or path.name == f"{RECORD}.new"):
                     path.unlink()
@@ -107,23 +109,28 @@ class TwinStore:
         return self.folder / f"{hash_}.json"
 
     def _write(self, path: Path, data: bytes, step: str) -> None:
-        aside = path.with_name(path.name + ".new")
-        try:
-            self._make_folder()
-            with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123  # Path has no mode
-                file.write(data)
-                file.flush()
-                self.checkpoint(f"{step}.written")
-                os.fsync(file.fileno())
-            self.checkpoint(f"{step}.synced")
-            if path.name == RECORD:
-                self._keep_the_one_before()
-            aside.replace(path)
-            self.checkpoint(f"{step}.renamed")
-            self._sync(self.folder)
-        except OSError as exc:
-            raise self._refused(exc) from exc
+        with self._writing:
+            try:
+                self._make_folder()
+                self._replace(path, data, step)
+            except OSError as exc:
+                raise self._refused(exc) from exc
         self.checkpoint(f"{step}.done")
+
+    def _replace(self, path: Path, data: bytes, step: str) -> None:
+        aside = path.with_name(path.name + ".new")
+        number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            self.checkpoint(f"{step}.written")
+            os.fsync(file.fileno())
+        self.checkpoint(f"{step}.synced")
+        if path.name == RECORD:
+            self._keep_the_one_before()
+        aside.replace(path)
+        self.checkpoint(f"{step}.renamed")
+        self._sync(self.folder)
 
     def _keep_the_one_before(self) -> None:
         """Another name for it, where the file system can: no copy, and the record itself is never absent."""

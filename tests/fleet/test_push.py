@@ -15,7 +15,7 @@ from hallctl.errors import RequestRefused
 from hallctl.fleet.desk import Desk
 from hallctl.fleet.documents import read_source
 from hallctl.fleet.driving import BrokerLost, Driver, TakenOver
-from hallctl.fleet.pushing import PushRequest, begin, finish, prepare, take_up
+from hallctl.fleet.pushing import PushRequest, begin, prepare, see_through, take_up
 from hallctl.fleet.rollout_values import Aborted, WaveBegun
 from hallctl.fleet.selector import read_selection
 from hallctl.fleet.simulate.halls import hall_document, plan_fleet
@@ -51,11 +51,12 @@ def request(path: Path, *to: str, merge: bool = False, **rules) -> PushRequest:
 async def push(fleet, wanted: PushRequest, told=None) -> Driver:
     desk = Desk(fleet.settings, CLOCK, "li@centre")
     tell = told.append if told is not None else lambda _notice: None
-    async with asyncio.timeout(60), desk.connected():
-        prepared = await prepare(desk, wanted)
-        driver = await begin(desk, wanted, prepared, tell)
-        await finish(driver, wanted.selection.sites, tell)
-    return driver
+
+    async def start() -> Driver:
+        return await begin(desk, wanted, await prepare(desk, wanted), tell)
+
+    async with asyncio.timeout(60):
+        return await see_through(desk, start, tell)
 
 
 async def seen_offline(fleet, topics) -> None:
@@ -196,7 +197,7 @@ async def test_a_desk_that_is_alive_is_not_disturbed_unless_somebody_insists(fle
         with pytest.raises(TakenOver):
             await first
         driver.stop_and_go_back("wang said so")
-        await finish(driver, ("+",), told.append)
+        await driver.drive()
     assert driver.rollout.phase is RolloutPhase.ABORTED
     assert fleet.running() == {OWN}
 
@@ -258,3 +259,44 @@ async def test_the_brokers_memory_is_tidy_afterwards(fleet, tmp_path):
     assert desk.book.documents == {}
     assert list(desk.book.heads) == [driver.head.id]
     assert {row.fate for row in desk.book.outcome_rows(driver.head.id).values()} == {Fate.TOOK}
+
+
+@pytest.mark.rule("MQ-28")
+async def test_what_a_pending_controller_should_get_is_published_again_when_the_broker_lost_it(fleet, tmp_path):
+    await fleet.start(4, "offline=box-0002")
+    away = fleet.boxes["box-0002"]
+    away.allowed.set()
+    await fleet.until(lambda: away.connected)
+    away.allowed.clear()
+    away.crash()
+    await seen_offline(fleet, away.topics)
+    told = []
+    pushing = asyncio.create_task(push(fleet, request(new_hall(tmp_path), first=2, observe_s=4.0), told))
+    await fleet.until(lambda: any(isinstance(one, WaveBegun) and one.index == 1 for one in told))
+    fleet.broker.kill()  # with everything that it retained, the desired document of the one that is away too
+    await fleet.until(lambda: any(isinstance(one, BrokerLost) for one in told))
+    fleet.broker.start()
+    driver = await pushing
+    assert driver.rollout.counts == {"took": 3, "pending": 1}
+    away.allowed.set()
+    await fleet.until(lambda: fleet.running() == {NEW})
+
+
+async def test_one_that_refuses_it_names_what_is_wrong(fleet, tmp_path):
+    await fleet.start(3, "reject=box-0002")
+    driver = await push(fleet, request(new_hall(tmp_path)))
+    assert driver.rollout.phase is RolloutPhase.ABORTED
+    refused = next(one for one in driver.rollout.standings if one.target.controller == "box-0002")
+    assert refused.fate is Fate.REJECTED
+    assert refused.why.startswith("/part-of-a-newer-release: ")
+    assert fleet.running() == {OWN}
+
+
+async def test_one_that_vanishes_with_it_goes_back_when_it_returns(fleet, tmp_path):
+    await fleet.start(4, "vanish=box-0003")
+    driver = await push(fleet, request(new_hall(tmp_path), wait_s=4))
+    assert driver.rollout.phase is RolloutPhase.ABORTED
+    lost = next(one for one in driver.rollout.standings if one.target.controller == "box-0003")
+    assert (lost.fate, lost.way_back) == (Fate.LOST, WayBack.PENDING)
+    fleet.boxes["box-0003"].allowed.set()
+    await fleet.until(lambda: fleet.running() == {OWN})

@@ -322,3 +322,9 @@ def test_the_abort_is_saved_before_anything_goes_back():
 def test_what_runs_now_is_kept_before_the_wave_is_sent():
     kinds = [type(effect) for effect in World(["apply"], rules()).rollout.start(0)]
     assert kinds == [WaveBegun, Prepare, Save, Send]
+
+
+def test_one_that_ended_while_the_broker_was_away_is_saved_as_ended():
+    world = World(["apply"], rules())
+    rollout = world.run()
+    assert rollout.start(99) == [Save(RolloutPhase.DONE, 0), Finished(RolloutPhase.DONE)]

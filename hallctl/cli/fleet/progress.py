@@ -196,7 +196,8 @@ def _waves(sizes: tuple[int, ...]) -> str:
 
 
 def _errors(one: Standing) -> list[dict[str, Any]]:
-    return [mistake.model_dump() for mistake in one.report.errors] if one.report else []
+    told = one.report if one.way_back is WayBack.FAILED else one.verdict
+    return [mistake.model_dump() for mistake in told.errors] if told else []
 
 
 def _in_trouble(standings: Iterable[Standing]) -> Iterable[str]:

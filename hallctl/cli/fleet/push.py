@@ -14,11 +14,10 @@ from hallctl.cli.fleet.progress import Progress, exit_code
 from hallctl.cli.output import EX_OK, report_error
 from hallctl.clock import SystemClock
 from hallctl.config import ConfigErrors
-from hallctl.errors import LinkError
 from hallctl.fleet.desk import Desk
 from hallctl.fleet.documents import Source, read_source, refused
 from hallctl.fleet.driving import Driver, TakenOver
-from hallctl.fleet.pushing import PushRequest, begin, finish, prepare, sites_of, take_up
+from hallctl.fleet.pushing import PushRequest, begin, prepare, see_through, take_up
 from hallctl.link.configuration import HealthRule
 from hallctl.link.rollouts import RolloutRules
 
@@ -122,41 +121,29 @@ async def _preview(desk: Desk, request: PushRequest, *, as_json: bool) -> int:
 
 
 async def _push(desk: Desk, request: PushRequest, progress: Progress) -> int:
-    driver: Driver | None = None
-    try:
-        async with desk.connected():
-            prepared = await prepare(desk, request)
-            progress.planned(request, prepared)
-            if not prepared.planned.plan.targets:
-                return EX_OK
-            driver = await begin(desk, request, prepared, progress)
-            _listen_for_signals(driver, progress)
-            progress.begun(driver)
-            await finish(driver, request.selection.sites, progress)
-    except LinkError as exc:
-        if driver is None or isinstance(exc, TakenOver):
-            raise
-        await driver.drive_on(request.selection.sites)
-    return exit_code(driver)
+    async def start() -> Driver | None:
+        prepared = await prepare(desk, request)
+        progress.planned(request, prepared)
+        if not prepared.planned.plan.targets:
+            return None
+        driver = await begin(desk, request, prepared, progress)
+        _begun(driver, progress)
+        return driver
+
+    driver = await see_through(desk, start, progress)
+    return exit_code(driver) if driver else EX_OK
 
 
 async def _go_on(desk: Desk, resume: str | None, go_back: str | None, progress: Progress, *, take_over: bool) -> int:
-    driver: Driver | None = None
-    sites: tuple[str, ...] = ("+",)
-    try:
-        async with desk.connected():
-            driver = await take_up(desk, go_back or resume or None, progress, take_over=take_over)
-            sites = sites_of(driver.rollout.plan.targets)
-            if go_back is not None:
-                driver.stop_and_go_back(f"{desk.by} said so")
-            _listen_for_signals(driver, progress)
-            progress.begun(driver)
-            await finish(driver, sites, progress)
-    except LinkError as exc:
-        if driver is None or isinstance(exc, TakenOver):
-            raise
-        await driver.drive_on(sites)
-    return exit_code(driver)
+    async def start() -> Driver:
+        driver = await take_up(desk, go_back or resume or None, progress, take_over=take_over)
+        if go_back is not None:
+            driver.stop_and_go_back(f"{desk.by} said so")
+        _begun(driver, progress)
+        return driver
+
+    driver = await see_through(desk, start, progress)
+    return exit_code(driver) if driver else EX_OK
 
 
 def _run(work: Coroutine[object, object, int], progress: Progress) -> int:
@@ -169,12 +156,12 @@ def _run(work: Coroutine[object, object, int], progress: Progress) -> int:
         return 130
 
 
-def _listen_for_signals(driver: Driver, progress: Progress) -> None:
+def _begun(driver: Driver, progress: Progress) -> None:
     """SIGTERM ends this desk; the rollout stays as it is, and another desk can go on. SIGINT is asyncio's own."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    progress.driver = driver
+    progress.begun(driver)
 
 
 def _threshold(text: str) -> tuple[int | None, float | None]:

@@ -1,6 +1,7 @@
 """``hallctl fleet simulate``: a fleet without halls, to try things out and to measure."""
 
 import os
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -51,6 +52,7 @@ def simulate(
     crash, vanish. --json prints one object a line whenever the number of those connected changes.
     """
     settings = settings_of(config, broker)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the processes are ended, the folder removed
     wrong = _faults(faults)
     pace = Pace(heartbeat, max(lease, heartbeat * 1.5), chatter)
     with tempfile.TemporaryDirectory(prefix="hallctl-fleet-", dir=_fast_folder()) as folder:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
+import os
 import resource
 import signal
 import time
@@ -89,7 +90,8 @@ async def run_share(share: Share, tell: Callable[[int], None], stop: asyncio.Eve
     told = -1
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(box.run()) for box in boxes]
-        while not stop.is_set():
+        parent = os.getppid()
+        while not stop.is_set() and os.getppid() == parent:  # nobody is left who could stop us
             connected = sum(box.connected for box in boxes)
             if connected != told:
                 told = connected
