@@ -87,6 +87,14 @@ class Session:
             raise LinkError(f"can't subscribe: {mqtt.error_string(result)}")
         await self._acknowledged(mid, f"the broker refuses a subscription among {', '.join(topic_filters)}")
 
+    async def unsubscribe(self, *topic_filters: str) -> None:
+        """Ask for no more of these; what is on its way still comes. Raises ``LinkError``."""
+        client = self._require()
+        result, mid = client.unsubscribe(list(topic_filters))
+        if result != mqtt.MQTT_ERR_SUCCESS or mid is None:
+            raise LinkError(f"can't unsubscribe: {mqtt.error_string(result)}")
+        await self._acknowledged(mid, f"the broker refuses to end a subscription among {', '.join(topic_filters)}")
+
     async def receive(self) -> Message:
         """The next message. Raises ``LinkError`` once the session is lost and everything received was given out."""
         message = await self._messages.get()
@@ -125,6 +133,11 @@ class Session:
         self._tear_down()
 
     @property
+    def lost(self) -> bool:
+        """Whether it is over, or was never there."""
+        return self._client is None or self._lost is None or self._lost.done()
+
+    @property
     def _where(self) -> str:
         return f"{self._settings.host}:{self._settings.port}"
 
@@ -154,6 +167,7 @@ class Session:
         client.on_message = self._on_message
         client.on_publish = lambda _c, _u, mid, reason, _p: self._on_ack(mid, [reason])
         client.on_subscribe = lambda _c, _u, mid, reasons, _p: self._on_ack(mid, reasons)
+        client.on_unsubscribe = lambda _c, _u, mid, reasons, _p: self._on_ack(mid, reasons)
         client.on_socket_open = self._on_socket_open
         client.on_socket_close = self._on_socket_close
         client.on_socket_register_write = self._on_register_write

@@ -27,8 +27,11 @@ def terminal(status: str = "online", boot: int = 7, **more: object) -> TerminalP
 
 def view(controller: ControllerState | None = None, device: TerminalPayload | None = None) -> ControllerView:
     found = ControllerView(TOPICS)
-    found = found.with_state(controller, NOW) if controller else found
-    return found.with_terminal("p1", device) if device else found
+    if controller:
+        found.take_state(controller, NOW)
+    if device:
+        found.take_terminal("p1", device)
+    return found
 
 
 def event(seq: int | None, id_: str = "") -> Envelope:
@@ -53,12 +56,15 @@ def test_a_lease_that_has_run_out_is_offline_since_its_end() -> None:
 
 
 def test_the_death_of_another_run_changes_nothing() -> None:
-    found = view(state(boot=8)).with_state(state("offline", boot=7), NOW)
+    found = view(state(boot=8))
+    found.take_state(state("offline", boot=7), NOW)
     assert found.status(NOW).status == "online"
 
 
 def test_the_death_of_this_run_is_believed_with_its_reason() -> None:
-    found = view(state()).with_state(state("offline", reason="stopped"), NOW).status(NOW)
+    dead = view(state())
+    dead.take_state(state("offline", reason="stopped"), NOW)
+    found = dead.status(NOW)
     assert (found.status, found.reason) == ("offline", "stopped")
 
 
@@ -83,7 +89,9 @@ def test_a_terminals_own_word_counts_while_its_controller_is_online() -> None:
 
 
 def test_an_emptied_topic_takes_the_terminal_away() -> None:
-    assert not view(state(), terminal()).with_terminal("p1", None).terminals
+    found = view(state(), terminal())
+    found.take_terminal("p1", None)
+    assert not found.terminals
 
 
 def test_an_event_that_comes_twice_is_given_once() -> None:
