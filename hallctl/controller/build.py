@@ -156,7 +156,7 @@ class Controller:
             on_window=floor.window_changed,
             changed=floor.memory.changed,
             attendance=floor.attendance,
-            configuration=twin.chunk,
+            document=twin.chunk,
         )
 
     def _build_uplink(self) -> Uplink | None:

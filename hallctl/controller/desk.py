@@ -14,7 +14,7 @@ from hallctl.controller.requests import (
     BeepKeypad,
     CallNumber,
     FetchEvidence,
-    GetConfiguration,
+    GetConfig,
     PrintTicket,
     RecallNumber,
     SetDisplay,
@@ -48,7 +48,7 @@ class CommandHandler:
         on_window: Callable[[str], Awaitable[None]],
         changed: Callable[[], None],
         attendance: Attendance,
-        configuration: Callable[[int], Awaitable[JsonObject]],
+        document: Callable[[int], Awaitable[JsonObject]],
     ) -> None:
         self._hall = hall
         self._executor = executor
@@ -60,7 +60,7 @@ class CommandHandler:
         self._on_window = on_window
         self._changed = changed
         self._attendance = attendance
-        self._configuration = configuration
+        self._document = document
 
     async def handle(self, command: Command, progress: Progress) -> Reply:
         """Carry out one command; ``progress`` takes what is known on the way."""
@@ -108,8 +108,8 @@ class CommandHandler:
             case FetchEvidence(alert=alert, kind=kind, offset=offset):
                 chunk = await self._evidence.chunk(alert, kind, offset)
                 return Reply(command.id, ReplyState.SUCCEEDED, data=chunk)
-            case GetConfiguration(offset=offset):
-                return Reply(command.id, ReplyState.SUCCEEDED, data=await self._configuration(offset))
+            case GetConfig(offset=offset):
+                return Reply(command.id, ReplyState.SUCCEEDED, data=await self._document(offset))
         raise RequestRefused("command.unknown", f"{command.name} is not handled here")
 
     def _require_display(self, display: str) -> None:

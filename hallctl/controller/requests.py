@@ -136,8 +136,8 @@ class FetchEvidence(Request):
     offset: Annotated[int, Field(ge=0)] = 0
 
 
-class GetConfiguration(Request):
-    """``config.get``: one chunk of the hall document that runs; the reply carries base64, version, size and hash."""
+class GetConfig(Request):
+    """``config.get``: one chunk of the hall document that runs; the reply carries base64, version, hash and source."""
 
     offset: Annotated[int, Field(ge=0)] = 0
 
@@ -157,7 +157,7 @@ REQUESTS: dict[str, type[Request]] = {
     "camera.accept": AcceptScene,
     "alert.acknowledge": AcknowledgeAlert,
     "evidence.fetch": FetchEvidence,
-    "config.get": GetConfiguration,
+    "config.get": GetConfig,
 }
 
 

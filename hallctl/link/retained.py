@@ -31,8 +31,7 @@ class Retained:
         self._topics = topics
         self._dirty: set[str] = set()
         self._gone: set[str] = set()
-        self._only: frozenset[str] | None = None
-        self._published: set[str] | None = None
+        self._published: frozenset[str] | None = None
         self._reported: Reported | None = None
         self._reported_dirty = False
         self._changed = asyncio.Event()
@@ -51,11 +50,10 @@ class Retained:
         self._gone.add(terminal)
         self._changed.set()
 
-    def only_terminals(self, terminals: Iterable[str]) -> None:
-        """These are all that there are. Of others, what an earlier boot left at the broker is emptied."""
-        self._only = frozenset(terminals)
-        self._gone |= (self._published or set()) - self._only
-        self._changed.set()
+    async def only_terminals(self, terminals: Iterable[str]) -> None:
+        """These are all that there are: every other one, those of earlier boots included, is removed."""
+        for terminal in (await self._recall() | self.states.keys()) - frozenset(terminals):
+            self.remove_terminal(terminal)
 
     def set_reported(self, reported: Reported) -> None:
         """Publish what became of the configuration soon."""
@@ -71,7 +69,6 @@ class Retained:
 
     async def publish(self, session: Session) -> None:
         """Publish everything, then what changes, for ever. Raises ``LinkError`` when the session is lost."""
-        await self._recall()
         self.mark_all()
         while True:
             await self._changed.wait()
@@ -110,26 +107,31 @@ class Retained:
             raise
         await self._clock.sleep(1 / REPUBLISH_PER_S)
 
-    async def _recall(self) -> None:
-        """Which terminals have a state at the broker, of this boot or an earlier one."""
+    async def _recall(self) -> frozenset[str]:
+        """Which terminals may have a state at the broker, of this boot or an earlier one."""
         if self._published is None:
-            self._published = set(await self._outbox.load_state(TERMINALS_KEY) or ())
-            if self._only is not None:
-                self._gone |= self._published - self._only
+            saved = await self._outbox.load_state(TERMINALS_KEY)
+            self._published = self._published or frozenset(saved if isinstance(saved, list) else ())
+        return self._published
 
     async def _remember(self, terminal: str) -> None:
-        published = self._published or set()
+        published = await self._recall()
         if terminal not in published:  # the others that wait with it, so that a first boot saves once
-            self._published = published | self._dirty | {terminal}
-            await self._outbox.save_state(TERMINALS_KEY, sorted(self._published))
+            await self._save(published | self._dirty | {terminal})
+
+    async def _save(self, published: frozenset[str]) -> None:
+        self._published = published
+        await self._outbox.save_state(TERMINALS_KEY, sorted(published))
 
     async def _empty_gone(self, session: Session) -> None:
         if not self._gone:
             return
+        emptied: set[str] = set()
         for terminal in sorted(self._gone):
             if terminal in self._gone:  # it may have come back while the others were emptied
                 await session.publish(self._topics.terminal(terminal), b"", retain=True)
-                self._gone.discard(terminal)
-                self._published = (self._published or set()) - {terminal}
+                emptied.add(terminal)
             await self._clock.sleep(1 / REPUBLISH_PER_S)
-        await self._outbox.save_state(TERMINALS_KEY, sorted(self._published or ()))
+        back = emptied - self._gone  # one of these came back while its topic was emptied: it is published again
+        self._gone -= emptied
+        await self._save(await self._recall() - (emptied - back))

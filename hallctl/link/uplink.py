@@ -107,9 +107,9 @@ class Uplink:
         """A terminal is no more: its retained topic is emptied soon."""
         self._retained.remove_terminal(terminal)
 
-    def only_terminals(self, terminals: Iterable[str]) -> None:
-        """These are all that there are. Of others, what an earlier boot left at the broker is emptied."""
-        self._retained.only_terminals(terminals)
+    async def only_terminals(self, terminals: Iterable[str]) -> None:
+        """These are all that there are: the topic of every other one, of earlier boots too, is emptied soon."""
+        await self._retained.only_terminals(terminals)
 
     def set_reported(self, reported: Reported) -> None:
         """Publish what became of the configuration soon, and with every connect; only the newest matters."""

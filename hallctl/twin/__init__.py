@@ -6,7 +6,17 @@
 
 from hallctl.twin.beginning import Beginning, begin
 from hallctl.twin.floor import Changed, Floor
-from hallctl.twin.store import TwinStore
+from hallctl.twin.store import TWIN_FOLDER, Checkpoint, TwinStore, no_checkpoint
 from hallctl.twin.twin import Twin
 
-__all__ = ["Beginning", "Changed", "Floor", "Twin", "TwinStore", "begin"]
+__all__ = [
+    "TWIN_FOLDER",
+    "Beginning",
+    "Changed",
+    "Checkpoint",
+    "Floor",
+    "Twin",
+    "TwinStore",
+    "begin",
+    "no_checkpoint",
+]

@@ -17,6 +17,7 @@ from hallctl.errors import TwinError
 from hallctl.link.configuration import document_hash
 from hallctl.twin.record import Record, decode, encode
 
+TWIN_FOLDER = "twin"
 RECORD = "twin.json"
 BEFORE = "twin.json.before"
 """The record that was replaced last: what a damaged one is replaced with."""

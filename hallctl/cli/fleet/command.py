@@ -29,7 +29,7 @@ from hallctl.fleet.selector import Selection
 from hallctl.link.topics import Topics
 from hallctl.model import Command, ReplyState
 
-OF_THE_LINK = ("replay", "recorded", "rebirth", "config.get")  # commands that no request of the hall's describes
+OF_THE_LINK = ("replay", "recorded", "rebirth")  # commands that no request of the hall's describes
 FEW = 20
 
 

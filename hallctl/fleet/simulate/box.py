@@ -167,7 +167,7 @@ class _Daemon:
     async def run(self) -> None:
         """Until it dies, or is cancelled."""
         self.floor.begin(self.twin.hall, on_trial=self.twin.on_trial)
-        self.uplink.only_terminals(self.floor.states())
+        await self.uplink.only_terminals(self.floor.states())
         await self.outbox.append(Event(EventType.CONTROLLER_STARTED, {"boot": self.outbox.identity.boot}))
         work = [asyncio.create_task(one) for one in (self.uplink.run(), self.twin.run(), self._chatter())]
         death = asyncio.create_task(self._dead.wait())
