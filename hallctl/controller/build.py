@@ -110,7 +110,7 @@ class Controller:
         doubtful = await self._outbox.settle_doubtful(await floor.tickets.settle(begun, told))
         if self._uplink is not None:
             self._uplink.reply_later(doubtful)
-            self._uplink.only_terminals(floor.states().keys())
+            await self._uplink.only_terminals(floor.states().keys())
         states = floor.states()
         out = [name for name, state in states.items() if state.status is TerminalStatus.QUARANTINED]
         data = {

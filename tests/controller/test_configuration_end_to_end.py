@@ -283,7 +283,7 @@ async def test_what_was_pushed_runs_after_a_restart_without_a_broker_too(hall, d
             while device.connections < 2:
                 await asyncio.sleep(0.05)
     hall.broker.start()
-    assert "the document of the centre runs, not hall.yaml" in hall.log
+    assert "runs the centre's document" in hall.log
 
 
 async def test_the_document_that_runs_can_be_had_by_command(hall, devices):
