@@ -285,7 +285,9 @@ async def test_one_id_prints_one_ticket_however_often_it_is_sent_also_after_a_re
         async def reply_to(name):
             await send(session, name, "A009")
             final = ("succeeded", "failed", "rejected", "unknown")
-            reply = await feed.first(lambda data: data.get("command") == name and data.get("state") in final)
+            reply = await feed.first(
+                lambda data: data.get("command") == name and data.get("state") in final and "result" in data
+            )
             return reply["state"], reply["result"]
 
         async with daemon(config, expected_exit=-9) as process:
