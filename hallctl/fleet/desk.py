@@ -21,12 +21,14 @@ from hallctl.fleet.reading import Slices, site_filters
 from hallctl.link.broker import BrokerSettings, Message
 from hallctl.link.rollouts import desk_topic
 from hallctl.link.session import Session
-from hallctl.link.topics import ROOT, Topics
+from hallctl.link.topics import ROOT, Topics, read_topic
 
 QUIET_S = 0.5
 BETWEEN_S = 0.1  # between two slices; at the very end it is QUIET_S
 MARKER_S, TRY_MARKER_S = 10.0, 2.0
 FILTERS_A_PACKET = 100
+REBIRTH_S = 10.0
+REPORTED = "config/reported"
 Listener = Callable[[Change], None]
 
 
@@ -36,9 +38,14 @@ def whoami() -> str:
 
 
 class Desk:
-    """One operator's view of the fleet, and hand on it. ``id`` names this process among all desks."""
+    """One operator's view of the fleet, and hand on it. ``id`` names this process among all desks.
 
-    def __init__(self, settings: BrokerSettings, clock: Clock, by: str = "") -> None:
+    ``listen_s``: where a broker may retain too little or something old (a cluster's nodes, each for itself), heartbeats
+    are heard for so long, and everybody who is heard is asked to say everything again (``rebirth``).
+    """
+
+    def __init__(self, settings: BrokerSettings, clock: Clock, by: str = "", *, listen_s: float = 0.0) -> None:
+        self.listen_s = listen_s
         self.id = secrets.token_hex(6)
         self.by = by or whoami()
         self.clock = clock
@@ -55,6 +62,7 @@ class Desk:
         self._may_mark = True
         self._came = self._came_bytes = 0
         self._read_sites: set[str] = set()
+        self._fresh: set[Topics] = set()  # whose report has come live
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator["Desk"]:
@@ -121,6 +129,21 @@ class Desk:
             await self._read_in_slices(sorted(self._read_sites), name, marker=marker)
         if names:
             await self.settle(marker=marker)
+        if self.listen_s:
+            await self._listen(names)
+
+    async def _listen(self, names: Sequence[str]) -> None:
+        """Hear heartbeats for a while; everybody who is heard says everything again: what is retained may be old."""
+        await self.clock.sleep(self.listen_s)
+        await self.read_new_sites(*names)
+        asked = {topics for topics in self.reader.controllers if self.is_online(topics)}
+        self._fresh.clear()
+        async for _ in self.calls.ask_all(asked, "rebirth", {}, timeout_s=REBIRTH_S):
+            pass
+        with contextlib.suppress(TimeoutError):  # what follows the answers: reports and states, at their limited rate
+            async with self.clock.timeout(self.listen_s):
+                while REPORTED in names and not asked <= self._fresh:
+                    await self.clock.sleep(BETWEEN_S)
 
     async def read_new_sites(self, *names: str) -> None:
         """The same for sites that have turned up since."""
@@ -178,6 +201,8 @@ class Desk:
     def _take(self, message: Message) -> None:
         self._came += 1
         self._came_bytes += len(message.payload)
+        if not message.retain and (place := read_topic(message.topic)) is not None and place.kind == "config":
+            self._fresh.add(place.topics)
         if message.retain:  # live ones never cease: a thousand controllers have a hundred heartbeats a second
             self._heard_at = self.clock.monotonic()
         if message.topic.startswith(ROOT):

@@ -20,10 +20,33 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+LISTEN = "hallctl.listen_s"
+
+
+def _keep_listening(ctx: click.Context, _parameter: click.Parameter, value: float) -> None:
+    ctx.meta[LISTEN] = value
+
+
+def listening() -> float:
+    """How long a desk of this command listens for what its broker does not retain, seconds."""
+    context = click.get_current_context(silent=True)
+    return float(context.meta.get(LISTEN, 0.0)) if context is not None else 0.0
+
+
 def broker_options(function: F) -> F:
-    """--broker, --config, --json."""
+    """--broker, --config, --listen, --json."""
     for option in (
         json_option,
+        click.option(
+            "--listen",
+            type=click.FloatRange(0, 600),
+            default=0.0,
+            metavar="SECONDS",
+            envvar="HALLCTL_LISTEN",
+            expose_value=False,
+            callback=_keep_listening,
+            help="Hear so long who is there, for brokers that don't retain everything (docs/brokers.md).",
+        ),
         click.option(
             "--broker",
             metavar="URL",
@@ -68,7 +91,7 @@ def with_desk(settings: BrokerSettings, work: Callable[[Desk], Awaitable[T]], by
     """Connect a desk, do the work, say good-bye. Raises ``LinkError``."""
 
     async def run() -> T:
-        desk = Desk(settings, SystemClock(), by)
+        desk = Desk(settings, SystemClock(), by, listen_s=listening())
         async with desk.connected():
             return await work(desk)
 
@@ -79,7 +102,7 @@ def stay_at_desk(settings: BrokerSettings, work: Callable[[Desk], Awaitable[T]],
     """Like ``with_desk``; when the broker goes away the work is begun again, with all that the desk knows."""
 
     async def run() -> T:
-        desk, failures, was_there = Desk(settings, SystemClock(), by), 0, False
+        desk, failures, was_there = Desk(settings, SystemClock(), by, listen_s=listening()), 0, False
         while True:
             try:
                 async with desk.connected():

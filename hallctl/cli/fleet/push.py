@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hallctl.cli.fleet.options import broker_options, by_option, selection_of, settings_of, to_option
+from hallctl.cli.fleet.options import broker_options, by_option, listening, selection_of, settings_of, to_option
 from hallctl.cli.fleet.preview import show_preview
 from hallctl.cli.fleet.progress import Progress, exit_code
 from hallctl.cli.output import EX_OK, report_error
@@ -84,7 +84,12 @@ def push(
     if resume is not None or go_back is not None:
         if file is not None:
             raise click.UsageError("--resume and --go-back take no FILE: what is pushed is at the broker.")
-        return _run(_go_on(Desk(settings, SystemClock(), by), resume, go_back, progress, take_over=take_over), progress)
+        return _run(
+            _go_on(
+                Desk(settings, SystemClock(), by, listen_s=listening()), resume, go_back, progress, take_over=take_over
+            ),
+            progress,
+        )
     if file is None:
         raise click.UsageError("Name the FILE to push, or --resume.")
     if not to and not file.is_dir():
@@ -108,7 +113,7 @@ def push(
         expect=expect,
         beat_s=beat,
     )
-    desk = Desk(settings, SystemClock(), by)
+    desk = Desk(settings, SystemClock(), by, listen_s=listening())
     if dry_run:
         return asyncio.run(_preview(desk, request, as_json=as_json))
     return _run(_push(desk, request, progress), progress)
