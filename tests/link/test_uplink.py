@@ -11,6 +11,7 @@ import structlog
 from hallctl.clock import SystemClock
 from hallctl.errors import LinkError
 from hallctl.link import BrokerSettings, CommandIntake, Lease, Progress, Session, Topics, Uplink
+from hallctl.link.configuration import Reported
 from hallctl.link.payloads import command_envelope, read_reply
 from hallctl.link.registry import fold_state, is_online, read_state, read_terminal
 from hallctl.model import (
@@ -406,3 +407,161 @@ async def test_connect_errors_say_what_to_do():
         await Session(BrokerSettings("127.0.0.1", 1)).connect()
     with pytest.raises(LinkError, match="resolved"):
         await Session(BrokerSettings("no-such-host.invalid")).connect()
+
+
+def reported(version, status="applied"):
+    return Reported(boot=0, at=CLOCK.now(), status=status, desired_version=version)
+
+
+def online(terminal):
+    return TerminalState(terminal, "escpos", TerminalStatus.ONLINE, CLOCK.now())
+
+
+@pytest.mark.rule("MQ-17", "MQ-20")
+async def test_what_became_of_the_configuration_is_retained_and_only_the_newest_counts(any_broker, tmp_path):
+    async with Box(tmp_path, any_broker) as box:
+        for version in (1, 2, 3):
+            box.uplink.set_reported(reported(version))
+        async with Desk(any_broker) as desk:
+            await desk.until(lambda d: d.bodies("/config/reported"))
+        async with Desk(any_broker) as late:
+            await late.until(lambda d: d.bodies("/config/reported"))
+            (body,) = late.bodies("/config/reported")
+            assert (body["desired_version"], body["boot"]) == (3, 1)
+
+
+@pytest.mark.rule("MQ-17", "MQ-18", "MQ-28")
+async def test_what_the_broker_lost_is_published_again_after_the_connect(broker, tmp_path):
+    async with Box(tmp_path, broker) as box:
+        box.uplink.set_reported(reported(3))
+        box.uplink.set_terminal_state(online("p"))
+        async with Desk(broker) as desk:
+            await desk.until(lambda d: d.bodies("/config/reported") and d.bodies("/terminal/p/"))
+        broker.kill()  # without persistence: every retained message is lost
+        broker.start()
+        async with Desk(broker) as desk:
+            await desk.until(lambda d: d.bodies("/config/reported") and d.bodies("/terminal/p/"), seconds=40)
+
+
+@pytest.mark.rule("MQ-18")
+async def test_a_rebirth_publishes_the_report_again(broker, tmp_path):
+    async with Box(tmp_path, broker) as box:
+        box.uplink.set_reported(reported(3))
+        async with Desk(broker) as desk:
+            await desk.until(lambda d: d.bodies("/config/reported"))
+            await desk.session.publish(TOPICS.reported, b"", retain=True)  # somebody has emptied it
+            await desk.command("rebirth", {})
+            await desk.until(lambda d: len(d.bodies("/config/reported")) == 2)
+
+
+@pytest.mark.rule("MQ-18")
+async def test_many_changes_in_a_row_are_few_publications(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker) as box:
+        await desk.until(lambda d: d.bodies("/state"))
+        for version in range(1, 501):
+            box.uplink.set_reported(reported(version))
+        await desk.until(
+            lambda d: d.bodies("/config/reported")[-1:] and d.bodies("/config/reported")[-1]["desired_version"] == 500
+        )
+        assert len(desk.bodies("/config/reported")) <= 2
+
+
+async def test_a_desired_document_is_acknowledged_when_it_was_taken_and_comes_again_when_not(broker, tmp_path):
+    taken, gate = [], asyncio.Event()
+
+    async def take(payload):
+        taken.append(payload)
+        await gate.wait()
+
+    async with Desk(broker) as desk:
+        await desk.session.publish(TOPICS.desired, b"{}", retain=True)
+        box = Box(tmp_path, broker)
+        box.uplink._on_desired = take
+        await box.__aenter__()
+        await desk.until(lambda d: d.bodies("/state"))
+        while not taken:
+            await asyncio.sleep(0.01)
+        await box.crash()  # before it was staged
+        gate.set()
+        again = Box(tmp_path, broker)
+        again.uplink._on_desired = take
+        async with again:
+            while len(taken) < 2:
+                await asyncio.sleep(0.01)
+    assert set(taken) == {b"{}"}
+
+
+async def test_the_retained_desired_document_comes_with_every_connect(broker, tmp_path):
+    taken = []
+
+    async def take(payload):
+        taken.append(payload)
+
+    async with Desk(broker) as desk:
+        await desk.session.publish(TOPICS.desired, b"{}", retain=True)
+        for count in (1, 2):
+            box = Box(tmp_path, broker)
+            box.uplink._on_desired = take
+            async with box:
+                async with asyncio.timeout(15):
+                    while len(taken) < count:
+                        await asyncio.sleep(0.01)
+
+
+async def test_a_terminal_that_was_taken_out_leaves_no_state_behind(any_broker, tmp_path):
+    async with Box(tmp_path, any_broker) as box:
+        for name in ("a", "b"):
+            box.uplink.set_terminal_state(online(name))
+        async with Desk(any_broker) as desk:
+            await desk.until(lambda d: d.bodies("/terminal/a/") and d.bodies("/terminal/b/"))
+            box.uplink.remove_terminal("a")
+            await desk.until(lambda d: any(m.topic == TOPICS.terminal("a") and not m.payload for m in d.messages))
+        async with Desk(any_broker) as late:
+            await late.until(lambda d: d.bodies("/terminal/b/"))
+            assert late.bodies("/terminal/a/") == []
+
+
+async def test_what_an_earlier_boot_published_and_is_there_no_more_is_emptied(broker, tmp_path):
+    async with Desk(broker) as desk:
+        box = await Box(tmp_path, broker).__aenter__()
+        for name in ("a", "b"):
+            box.uplink.set_terminal_state(online(name))
+        await desk.until(lambda d: d.bodies("/terminal/a/") and d.bodies("/terminal/b/"))
+        await box.crash()
+        again = Box(tmp_path, broker)
+        await again.uplink.only_terminals(["b"])
+        async with again:
+            await desk.until(lambda d: any(m.topic == TOPICS.terminal("a") and not m.payload for m in d.messages))
+            assert not any(m.topic == TOPICS.terminal("b") and not m.payload for m in desk.messages)
+
+
+async def test_a_terminal_that_is_taken_out_and_comes_again_at_once_has_a_state(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker) as box:
+        box.uplink.set_terminal_state(online("a"))
+        await desk.until(lambda d: d.bodies("/terminal/a/"))
+        box.uplink.remove_terminal("a")
+        box.uplink.set_terminal_state(online("a"))
+        box.uplink.set_terminal_state(online("z"))
+        await desk.until(lambda d: d.bodies("/terminal/z/"))
+        async with Desk(broker) as late:
+            await late.until(lambda d: d.bodies("/terminal/a/"))
+
+
+async def test_a_broker_that_refuses_the_desired_topic_does_not_cut_the_box_off(broker, tmp_path, monkeypatch):
+    subscribe = Session.subscribe
+
+    async def refusing(session, *filters):
+        if TOPICS.desired in filters:
+            raise LinkError("the broker refuses a subscription", hint="check the broker's access list")
+        await subscribe(session, *filters)
+
+    async def take(payload):
+        raise AssertionError(payload)
+
+    monkeypatch.setattr(Session, "subscribe", refusing)
+    box = Box(tmp_path, broker)
+    box.uplink._on_desired = take
+    async with Desk(broker) as desk, box:
+        await desk.until(lambda d: d.bodies("/state"))
+        await desk.command("number.call", {})
+        assert (await desk.reply()).state is ReplyState.SUCCEEDED
