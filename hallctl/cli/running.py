@@ -26,7 +26,7 @@ class Running:
         trial = ", on trial" if self.on_trial else ""
         return (
             f"The daemon runs version {self.version} of the centre's document ({self.hash[:12]}{trial}), "
-            "not hall.yaml: that is only what the box falls back to (docs/operations.md)."
+            "not hall.yaml: that is only what the box falls back to. docs/operations.md says how to leave it."
         )
 
     def values(self) -> dict[str, Any]:

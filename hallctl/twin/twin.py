@@ -148,8 +148,9 @@ class Twin:
         match decide(self._ledger.record, wanted, self._ledger.running_hash):
             case Decision.OLDER:
                 self._ledger.ignore(wanted)
+                self._say_again()
             case Decision.KNOWN:
-                self._say_again(wanted)
+                self._say_again()
             case Decision.REUSED:
                 why = f"version {wanted.version} is another document already"
                 await self._refuse(desired, mistake("version.reused", why, "push it under a higher version"))
@@ -158,11 +159,11 @@ class Twin:
             case _ if self._waiting is None or self._waiting.desired.version < wanted.version:
                 await self._prepare(desired)
 
-    def _say_again(self, wanted: Ref) -> None:
+    def _say_again(self) -> None:
         """The broker may have lost it. Where a boot fell back to what is wanted now, that has no report yet."""
-        told = self._ledger.record.reported
-        about = told is not None and told.desired_version == wanted.version
-        self._ledger.say(told if about and told is not None else self._as_it_is(wanted))
+        told, known = self._ledger.record.reported, self._ledger.record.known
+        about = told is not None and told.desired_version == known.version
+        self._ledger.say(told if about and told is not None else self._as_it_is(known))
 
     async def _prepare(self, desired: Desired) -> None:
         try:
