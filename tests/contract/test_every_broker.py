@@ -137,6 +137,28 @@ async def ask(session, box, name, data, command=None):
     return made.id
 
 
+@pytest.mark.rule("MQ-09")
+async def test_a_live_event_does_not_wait_for_a_long_replay(place, boxes: Fleet):
+    await boxes.start(1)
+    box = boxes.boxes["box-0001"]
+    await asyncio.gather(*(box.say(Event(EventType.KEY_PRESSED, {"number": number})) for number in range(400)))
+    async with at(place, "late") as session:
+        await session.subscribe(f"{box.topics.prefix}/event/+")
+        await ask(session, box, "replay", {"from": 1, "to": 400})
+        order: list[str] = []
+
+        def take(message):
+            envelope = Envelope.model_validate_json(message.payload)
+            order.append(envelope.type)
+            return True if "hallctl.event.number.called" in order and len(order) > 390 else None
+
+        first = asyncio.create_task(until(session, take))
+        await boxes.until(lambda: len(order) > 0)
+        await box.say(Event(EventType.NUMBER_CALLED, {"window": "w1", "ticket": "A001"}))
+        await first
+    assert order.index("hallctl.event.number.called") < 390
+
+
 @pytest.mark.rule("MQ-10")
 async def test_a_command_that_comes_again_gets_its_stored_reply_and_is_carried_out_once(place, boxes: Fleet):
     await boxes.start(1)

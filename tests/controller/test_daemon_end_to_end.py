@@ -319,6 +319,7 @@ async def test_a_printer_that_has_to_draw_and_finds_no_font_is_counted_among_tho
     assert "fonts-wqy-microhei" in view.terminals["fontless"].hint
 
 
+@pytest.mark.rule("MQ-12")
 async def test_a_daemon_that_is_killed_within_a_ticket_tells_which_one_and_never_prints_it_again(
     broker, tmp_path, good_printer
 ):

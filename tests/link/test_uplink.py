@@ -139,6 +139,7 @@ async def test_a_birth_is_retained_with_boot_lease_and_last_seq(any_broker, tmp_
             assert not is_online(state, CLOCK.now() - timedelta(seconds=3), CLOCK.now())
 
 
+@pytest.mark.rule("MQ-05")
 async def test_events_arrive_in_envelopes_numbered_without_a_gap(any_broker, tmp_path):
     async with Desk(any_broker) as desk, Box(tmp_path, any_broker) as box:
         await asyncio.gather(*(box.outbox.append(key(n)) for n in range(300)))
@@ -152,6 +153,7 @@ async def test_events_arrive_in_envelopes_numbered_without_a_gap(any_broker, tmp
         assert first["type"] == "hallctl.event.key.pressed"
 
 
+@pytest.mark.rule("MQ-02")
 async def test_a_clean_stop_publishes_its_own_death_after_what_waited(any_broker, tmp_path):
     async with Desk(any_broker) as desk:
         async with Box(tmp_path, any_broker) as box:
@@ -162,6 +164,7 @@ async def test_a_clean_stop_publishes_its_own_death_after_what_waited(any_broker
         assert numbers(desk) == {7}
 
 
+@pytest.mark.rule("MQ-01")
 async def test_a_vanished_box_is_declared_dead_by_its_will_with_its_boot(broker, tmp_path):
     async with Desk(broker) as desk:
         box = await Box(tmp_path, broker).__aenter__()
@@ -172,6 +175,7 @@ async def test_a_vanished_box_is_declared_dead_by_its_will_with_its_boot(broker,
         assert (death["boot"], death["reason"]) == (1, "connection_lost")
 
 
+@pytest.mark.rule("MQ-01")
 def test_an_old_will_does_not_kill_a_newer_boot():
     birth = read_state(b'{"status":"online","boot":8,"lease_s":30}')
     old_will = read_state(b'{"status":"offline","boot":7,"reason":"connection_lost"}')
@@ -191,6 +195,7 @@ def test_a_box_with_a_fresh_disk_is_believed_and_an_old_birth_is_not():
     assert fold_state(old, late) is old
 
 
+@pytest.mark.rule("MQ-06")
 async def test_a_broker_that_is_down_at_start_and_killed_later_costs_no_event(broker, tmp_path):
     broker.stop()
     async with Box(tmp_path, broker) as box:
@@ -212,6 +217,7 @@ async def test_a_broker_that_is_down_at_start_and_killed_later_costs_no_event(br
             await desk.until(lambda d: set(range(80)) <= numbers(d) | seen)
 
 
+@pytest.mark.rule("MQ-06")
 async def test_a_gap_is_filled_by_replay(any_broker, tmp_path):
     async with Box(tmp_path, any_broker) as box:
         for n in range(30):
@@ -223,6 +229,7 @@ async def test_a_gap_is_filled_by_replay(any_broker, tmp_path):
             await desk.until(lambda d: {b["seq"] for b in d.bodies("/event/")} >= set(range(11, 21)))
 
 
+@pytest.mark.rule("MQ-10")
 async def test_a_repeated_command_acts_once_and_gets_the_stored_reply(any_broker, tmp_path):
     async with Desk(any_broker) as desk, Box(tmp_path, any_broker) as box:
         await desk.until(lambda d: d.bodies("/state"))
@@ -245,6 +252,7 @@ async def test_a_repeat_while_the_act_runs_says_in_progress(broker, tmp_path):
         assert len(box.handled) == 1
 
 
+@pytest.mark.rule("MQ-11")
 async def test_an_expired_command_is_refused(broker, tmp_path):
     async with Desk(broker) as desk, Box(tmp_path, broker) as box:
         await desk.until(lambda d: d.bodies("/state"))
@@ -261,6 +269,7 @@ async def test_a_malformed_command_stops_nothing(broker, tmp_path):
         assert (await desk.reply("c-2")).state is ReplyState.SUCCEEDED
 
 
+@pytest.mark.rule("MQ-12")
 async def test_a_command_that_was_running_when_the_box_died_is_unknown_and_not_done_again(broker, tmp_path):
     async with Desk(broker) as desk:
         box = await Box(tmp_path, broker).__aenter__()
@@ -279,6 +288,7 @@ async def test_a_command_that_was_running_when_the_box_died_is_unknown_and_not_d
             assert again.handled == []
 
 
+@pytest.mark.rule("MQ-22")
 async def test_the_contract_also_holds_on_mqtt_3_1_1(broker, tmp_path):
     async with Desk(broker) as desk:
         async with Box(tmp_path, broker, protocol="3.1.1") as box:
@@ -289,6 +299,7 @@ async def test_the_contract_also_holds_on_mqtt_3_1_1(broker, tmp_path):
         await desk.until(lambda d: d.bodies("/state")[-1]["reason"] == "stopped")
 
 
+@pytest.mark.rule("MQ-20")
 async def test_terminal_states_are_retained_and_only_the_newest_counts(any_broker, tmp_path):
     async with Box(tmp_path, any_broker) as box:
         for status in (TerminalStatus.STARTING, TerminalStatus.OFFLINE, TerminalStatus.ONLINE):
@@ -301,6 +312,7 @@ async def test_terminal_states_are_retained_and_only_the_newest_counts(any_broke
             assert state.boot == 1
 
 
+@pytest.mark.rule("MQ-20")
 async def test_a_cleared_alert_is_seen_and_leaves_nothing_retained(any_broker, tmp_path):
     alert = Alert("a-1", AlertKind.POST_EMPTY, "w1", AlertState.RAISED, CLOCK.now())
     async with Box(tmp_path, any_broker) as box:
@@ -324,6 +336,7 @@ async def test_an_event_that_is_too_long_is_cut_not_lost(broker, tmp_path):
         assert body["data"]["cut_from_bytes"] > 8192
 
 
+@pytest.mark.rule("MQ-20")
 async def test_what_is_too_large_for_a_message_never_blocks_the_log(broker, tmp_path):
     async with Desk(broker) as desk, Box(tmp_path, broker) as box:
         await box.outbox.append(Event(EventType.KEY_PRESSED, {f"key-{n}": "x" * 190 for n in range(90)}))
@@ -384,6 +397,7 @@ async def test_an_alert_that_is_cleared_while_it_is_published_again_leaves_no_zo
         assert not [m for m in late.messages if m.topic.endswith("a-59")]
 
 
+@pytest.mark.rule("MQ-24")
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 async def test_a_denied_publication_is_an_error_where_the_protocol_says_so(broker, tmp_path, protocol):
     acl = tmp_path / "acl"
