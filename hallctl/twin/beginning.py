@@ -13,7 +13,7 @@ from hallctl.errors import TwinError
 from hallctl.link.configuration import ApplyStatus, Mistake, Reported
 from hallctl.twin.documents import Judge, hash_of, judge, mistake, mistakes_of, path_of
 from hallctl.twin.record import NONE, Record, Ref
-from hallctl.twin.store import TwinStore
+from hallctl.twin.store import Step, TwinStore
 
 TRIAL_BOOTS = 2
 """So often the daemon may start with a document on trial; the next start goes back."""
@@ -67,7 +67,7 @@ class _Boot:
             return record
         if trial.boots < TRIAL_BOOTS:
             counted = replace(record, trial=replace(trial, boots=trial.boots + 1))
-            self._store.save(counted, "count")
+            self._store.save(counted, Step.COUNT)
             return counted
         message = f"the daemon ended {trial.boots + 1} times before this document had shown that it does no harm"
         why = [mistake("trial.crashed", message, "the controller's log says why: journalctl -u hallctl")]
@@ -117,5 +117,5 @@ class _Boot:
             rollout=rollout,
         )
         record = replace(record, reported=reported)
-        self._store.save(record, "back")
+        self._store.save(record, Step.BACK)
         return record

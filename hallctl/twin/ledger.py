@@ -14,7 +14,7 @@ from hallctl.twin.beginning import Beginning
 from hallctl.twin.documents import hash_of
 from hallctl.twin.facts import event_of, told_key
 from hallctl.twin.record import Record, Ref
-from hallctl.twin.store import TwinStore
+from hallctl.twin.store import Step, TwinStore
 
 T = TypeVar("T")
 TOLD_KEY = "twin.told"
@@ -82,12 +82,12 @@ class Ledger:
         self.reported = told
         self._publish(told)
 
-    async def save(self, record: Record, step: str) -> None:
+    async def save(self, record: Record, step: Step) -> None:
         """On disk when this returns. Raises ``TwinError``; then nothing has changed."""
         await self.in_thread(lambda: self.store.save(record, step))
         self.record = record
 
-    async def decide(self, record: Record, told: Reported, step: str, by: str) -> None:
+    async def decide(self, record: Record, told: Reported, step: Step, by: str) -> None:
         """A decision, all the way."""
         await self.save(replace(record, reported=told), step)
         await self.announce(told, by)

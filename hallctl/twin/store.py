@@ -10,6 +10,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,27 @@ RECORD = "twin.json"
 BEFORE = "twin.json.before"
 """The record that was replaced last: what a damaged one is replaced with."""
 _OURS = re.compile(r"^(?P<hash>[0-9a-f]{64})\.json(\.new)?$")
+
+
+class Step(StrEnum):
+    """A write of a change of the document."""
+
+    STAGE = "stage"  # the document itself
+    SWAP = "swap"  # it is on trial
+    COUNT = "count"  # one more boot of it
+    KEEP = "keep"
+    BACK = "back"
+    NOTE = "note"  # what runs already has a new version
+    REJECT = "reject"
+
+
+APPLIED, BACK_APPLIED = "apply.done", "back.applied"
+CHECKPOINTS = (
+    *(f"{step}.{what}" for step in Step for what in ("written", "synced", "renamed", "done")),
+    APPLIED,
+    BACK_APPLIED,
+)
+"""Everything that ``Checkpoint`` is called with."""
 
 Checkpoint = Callable[[str], None]
 """Called with the name of a step that was just done. Tests end the process here; otherwise it does nothing."""
@@ -68,14 +90,14 @@ class TwinStore:
         except (OSError, ValueError) as exc:
             raise self._refused(exc) from exc
 
-    def save(self, record: Record, step: str) -> None:
+    def save(self, record: Record, step: Step) -> None:
         """Replace the record; ``step`` names the change for checkpoints. On disk when this returns."""
         self._write(self.folder / RECORD, encode(record), step)
 
     def save_document(self, hash_: str, document: Mapping[str, Any]) -> None:
         """Keep a document under its hash. On disk when this returns."""
         data = json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
-        self._write(self._place(hash_), data, "stage")
+        self._write(self._place(hash_), data, Step.STAGE)
 
     def has_document(self, hash_: str) -> bool:
         """Whether a document is kept, damaged or not."""
@@ -109,7 +131,7 @@ class TwinStore:
     def _place(self, hash_: str) -> Path:
         return self.folder / f"{hash_}.json"
 
-    def _write(self, path: Path, data: bytes, step: str) -> None:
+    def _write(self, path: Path, data: bytes, step: Step) -> None:
         with self._writing:
             try:
                 self._make_folder()
@@ -118,7 +140,7 @@ class TwinStore:
                 raise self._refused(exc) from exc
         self.checkpoint(f"{step}.done")
 
-    def _replace(self, path: Path, data: bytes, step: str) -> None:
+    def _replace(self, path: Path, data: bytes, step: Step) -> None:
         aside = path.with_name(path.name + ".new")
         number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(number, "wb") as file:

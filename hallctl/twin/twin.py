@@ -26,7 +26,7 @@ from hallctl.twin.health import Expected, online, quarantined, told_of, watch
 from hallctl.twin.ledger import Ledger
 from hallctl.twin.reading import chunk_of, claimed
 from hallctl.twin.record import NONE, Ref, Trial
-from hallctl.twin.store import TwinStore
+from hallctl.twin.store import APPLIED, BACK_APPLIED, Step, TwinStore
 
 APPLY_LIMIT_S = 120.0
 
@@ -221,7 +221,7 @@ class Twin:
             case Decision.SAME:
                 await ledger.in_thread(lambda: self._ensure_document(desired))
                 told = self._as_it_is(wanted, good=wanted, rollout=desired.rollout)
-                await ledger.decide(ledger.record.kept(wanted), told, "note", desired.by)
+                await ledger.decide(ledger.record.kept(wanted), told, Step.NOTE, desired.by)
             case Decision.NEW:
                 if prepared.hall is not None:
                     await self._try(desired, prepared.hall)
@@ -233,7 +233,7 @@ class Twin:
                     quarantined=self._quarantined(),
                     rollout=desired.rollout,
                 )
-                await ledger.decide(replace(ledger.record, known=wanted), told, "reject", desired.by)
+                await ledger.decide(replace(ledger.record, known=wanted), told, Step.REJECT, desired.by)
 
     def _ensure_document(self, desired: Desired) -> None:
         if not self._store.has_document(desired.hash):
@@ -245,7 +245,7 @@ class Twin:
         trial = Trial(wanted, health.window_s, health.max_lost, before, rollout=desired.rollout, by=desired.by)
         told = ledger.now(ApplyStatus.APPLYING, wanted, quarantined=self._quarantined(), rollout=desired.rollout)
         await ledger.in_thread(lambda: self._ensure_document(desired))
-        await ledger.save(replace(ledger.record, trial=trial, known=wanted, reported=told), "swap")
+        await ledger.save(replace(ledger.record, trial=trial, known=wanted, reported=told), Step.SWAP)
         ledger.say(told)
         self._log.info("tries a document of the centre", version=wanted.version, hash=wanted.hash[:12], by=desired.by)
         self._fallback, self.hall = self.hall, hall
@@ -256,7 +256,7 @@ class Twin:
             why = mistake("apply.failed", str(exc) or repr(exc), "the controller's log has the trace")
             await self._go_back(trial, [why])
             return
-        self._store.checkpoint("apply.done")
+        self._store.checkpoint(APPLIED)
         await self._watch(trial, changed)
 
     async def _resume(self, trial: Trial) -> None:
@@ -280,7 +280,7 @@ class Twin:
             rollout=trial.rollout,
         )
         self._fallback = self.hall
-        await self._ledger.decide(self._ledger.record.kept(trial.document), told, "keep", trial.by)
+        await self._ledger.decide(self._ledger.record.kept(trial.document), told, Step.KEEP, trial.by)
 
     async def _go_back(self, trial: Trial, errors: list[Mistake], touched: int = 0) -> None:
         """On disk first: a daemon that is killed on the way back comes up with the last good document."""
@@ -293,9 +293,9 @@ class Twin:
             restarted=touched,
             rollout=trial.rollout,
         )
-        await ledger.save(replace(ledger.record, trial=None, reported=told), "back")
+        await ledger.save(replace(ledger.record, trial=None, reported=told), Step.BACK)
         await self._apply(self.hall)
-        self._store.checkpoint("back.applied")
+        self._store.checkpoint(BACK_APPLIED)
         await ledger.announce(told, trial.by)
 
     async def _apply(self, hall: LoadedHall) -> Changed:

@@ -12,7 +12,7 @@ from twin.world import document
 from hallctl.errors import TwinError
 from hallctl.link.configuration import document_hash
 from hallctl.twin.record import Record, Ref, Trial, decode, encode
-from hallctl.twin.store import TwinStore
+from hallctl.twin.store import Step, TwinStore
 
 ONE, TWO = document("a"), document("a", "b")
 OLD = Record(good=(Ref(1, document_hash(ONE)),), known=Ref(1, document_hash(ONE)))
@@ -26,7 +26,7 @@ NEW = Record(
 def store_of(folder):
     store = TwinStore(folder / "twin")
     store.save_document(document_hash(ONE), ONE)
-    store.save(OLD, "swap")
+    store.save(OLD, Step.SWAP)
     return store
 
 
@@ -47,7 +47,7 @@ def test_a_record_is_read_as_it_was_written():
         assert decode(encode(record)) == record
 
 
-STEPS = [f"{kind}.{what}" for kind in ("stage", "swap") for what in ("written", "synced", "renamed", "done")]
+STEPS = [f"{kind}.{what}" for kind in ("stage", Step.SWAP) for what in ("written", "synced", "renamed", "done")]
 
 
 @pytest.mark.rule("MQ-16")
@@ -57,7 +57,7 @@ def test_a_cut_at_any_step_leaves_the_old_record_or_the_new_one_and_every_docume
     store = TwinStore(tmp_path / "twin", cut_at(step))
     with pytest.raises(Cut):
         store.save_document(document_hash(TWO), TWO)
-        store.save(NEW, "swap")
+        store.save(NEW, Step.SWAP)
     after = TwinStore(tmp_path / "twin")
     record, wrong = after.load()
     assert (record, wrong) == (NEW if step in ("swap.renamed", "swap.done") else OLD, "")
@@ -91,7 +91,7 @@ def test_renames_that_reached_the_disk_only_up_to_one_of_them_load_to_old_or_new
     shutil.copytree(before, after)
     store = TwinStore(after)
     store.save_document(document_hash(TWO), TWO)
-    store.save(NEW, "swap")
+    store.save(NEW, Step.SWAP)
     for name in (f"{document_hash(TWO)}.json", "twin.json")[:kept]:
         shutil.copy(after / name, before / name)
     record, _ = TwinStore(before).load()
@@ -103,7 +103,7 @@ def test_renames_that_reached_the_disk_only_up_to_one_of_them_load_to_old_or_new
 def test_every_damage_to_the_record_is_seen_set_aside_and_answered_with_the_one_before(tmp_path):
     for number in range(0, len(encode(NEW)), 11):
         folder = tmp_path / str(number)
-        store_of(folder).save(NEW, "swap")
+        store_of(folder).save(NEW, Step.SWAP)
         path = folder / "twin" / "twin.json"
         data = bytearray(path.read_bytes())
         data[number] ^= 0x04
@@ -178,7 +178,7 @@ def test_files_that_are_not_ours_are_never_removed(tmp_path):
 def test_a_disk_that_refuses_is_an_error_with_a_hint(tmp_path):
     (tmp_path / "twin").write_text("a file where the folder should be")
     with pytest.raises(TwinError, match="can't be used") as caught:
-        TwinStore(tmp_path / "twin").save(OLD, "swap")
+        TwinStore(tmp_path / "twin").save(OLD, Step.SWAP)
     assert "df" in caught.value.hint
     with pytest.raises(TwinError):
         TwinStore(tmp_path / "twin").load()
