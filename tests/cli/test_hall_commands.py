@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from hallctl.cli.main import cli
+from hallctl.link.configuration import ApplyStatus, Mistake, Reported, encode_reported
 from hallctl.model import AlertState, Command, Reply, ReplyState
 
 # One broker is enough here, whichever is installed: tests/link runs the contract over both.
@@ -107,6 +108,26 @@ async def test_status_shows_terminals_with_what_is_wrong_and_what_to_do(controll
     assert rows[0].endswith("plug it in")
     assert "the paper is out" in rows[2]
     assert rows[2].endswith("put in a new roll")
+
+
+async def test_status_says_which_document_runs_and_what_became_of_the_newest(controller, hallctl) -> None:
+    wrong = Mistake(
+        pointer="/terminals/1", code="port.refused", message="p2: nothing listens", hint="look at the cable"
+    )
+    told = {"boot": 7, "at": datetime(2026, 3, 2, tzinfo=UTC), "desired_version": 6, "applied_version": 5}
+    for status, errors in ((ApplyStatus.ROLLED_BACK, [wrong]), (ApplyStatus.APPLIED, [])):
+        reported = Reported(status=status, errors=errors, **told)
+        await controller.session.publish(controller.topics.reported, encode_reported(reported), retain=True)
+        ran = await hallctl("status")
+        lines = ran.out.splitlines()
+        assert lines[1] == "runs version 5 of the centre"
+        if errors:
+            assert lines[2].startswith("version 6: rolled back, ")
+            assert lines[3] == "  /terminals/1: p2: is mute (look at the cable)"
+        else:
+            assert len(lines) == 2
+    shown = json.loads((await hallctl("status", "--json")).out)
+    assert (shown["configuration"]["status"], shown["configuration"]["applied_version"]) == ("applied", 5)
 
 
 async def test_status_tells_since_when_each_fault_has_been_there(controller, hallctl) -> None:
