@@ -172,3 +172,11 @@ class OutboxError(HallctlError):
     """The durable event log can't be read or written."""
 
     code = "outbox.error"
+
+
+class TwinError(HallctlError):
+    """What the centre wants can't be kept on disk, or is damaged there."""
+
+    def __init__(self, message: str, *, code: str = "twin.error", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code

@@ -107,3 +107,22 @@ def any_broker(request, tmp_path):
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def make_broker(tmp_path):
+    """A running broker of a kind; several in one test have folders of their own."""
+    made = []
+
+    def make(kind):
+        if kind == "mosquitto" and MOSQUITTO is None:
+            pytest.skip("mosquitto is not installed: scripts/test installs it")
+        folder = tmp_path / f"broker-{len(made)}"
+        folder.mkdir()
+        made.append(TestBroker(folder, kind))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.stop()

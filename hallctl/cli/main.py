@@ -23,6 +23,7 @@ COMMANDS = (
     "alerts",
     "camera",
     "duty",
+    "fleet",
     "enroll",
     "sim",
 )

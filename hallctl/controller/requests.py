@@ -136,6 +136,12 @@ class FetchEvidence(Request):
     offset: Annotated[int, Field(ge=0)] = 0
 
 
+class GetConfig(Request):
+    """``config.get``: one chunk of the hall document that runs; the reply carries base64, version, hash and source."""
+
+    offset: Annotated[int, Field(ge=0)] = 0
+
+
 REQUESTS: dict[str, type[Request]] = {
     "ticket.print": PrintTicket,
     "printer.test": TestPrinter,
@@ -151,6 +157,7 @@ REQUESTS: dict[str, type[Request]] = {
     "camera.accept": AcceptScene,
     "alert.acknowledge": AcknowledgeAlert,
     "evidence.fetch": FetchEvidence,
+    "config.get": GetConfig,
 }
 
 

@@ -89,12 +89,13 @@ class Session:
             raise LinkError(f"can't subscribe: {mqtt.error_string(result)}")
         await self._acknowledged(mid, f"the broker refuses a subscription among {', '.join(topic_filters)}")
 
-    async def unsubscribe(self, topic_filter: str) -> None:
-        """Hear of it no more. Raises ``LinkError``."""
-        result, mid = self._require().unsubscribe(topic_filter)
+    async def unsubscribe(self, *topic_filters: str) -> None:
+        """Ask for no more of these; what is on its way still comes. Raises ``LinkError``."""
+        client = self._require()
+        result, mid = client.unsubscribe(list(topic_filters))
         if result != mqtt.MQTT_ERR_SUCCESS or mid is None:
             raise LinkError(f"can't unsubscribe: {mqtt.error_string(result)}")
-        await self._acknowledged(mid, f"the broker refuses to end the subscription of {topic_filter}")
+        await self._acknowledged(mid, f"the broker refuses to end a subscription among {', '.join(topic_filters)}")
 
     async def receive(self) -> Message:
         """The next message. Raises ``LinkError`` once the session is lost and everything received was given out."""
@@ -132,6 +133,11 @@ class Session:
     def abandon(self) -> None:
         """Let go of the socket without a good-bye: the broker will send the will. Harmless after ``disconnect``."""
         self._tear_down()
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is over, or was never there."""
+        return self._client is None or self._lost is None or self._lost.done()
 
     @property
     def _where(self) -> str:

@@ -94,4 +94,10 @@ def read_topic(topic: str) -> Place | None:
 def filters(site: str = "+", controller: str = "+") -> tuple[str, ...]:
     """What a reader at the centre subscribes to."""
     base = f"{ROOT}/{site}/{controller}"
-    return f"{base}/state", f"{base}/terminal/+/state", f"{base}/event/+", f"{base}/alert/+", f"{base}/reply/+"
+    return (
+        f"{base}/state",
+        f"{base}/terminal/+/state",
+        f"{base}/event/+",
+        f"{base}/alert/+",
+        f"{base}/config/reported",
+    )

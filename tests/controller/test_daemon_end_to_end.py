@@ -150,7 +150,9 @@ async def test_a_hall_that_started_without_its_broker_reports_when_it_comes(brok
             assert view.state.status == "online"
 
 
-async def test_two_commands_with_one_id_print_one_ticket_and_commands_are_checked(broker, tmp_path, good_printer):
+async def test_a_command_that_can_not_be_carried_out_is_answered_with_its_code_and_prints_nothing(
+    broker, tmp_path, good_printer
+):
     config = write(tmp_path, broker, [printer("good", good_printer.address_url)])
     async with daemon(config), desk(broker) as session:
         await terminals_at(session, lambda view: statuses(view).get("good") == ("online", None))
@@ -281,6 +283,48 @@ def is_reply(data, state):
 
 def is_audit(data, command):
     return data.get("command") == command and "received_at" in data
+
+
+async def test_one_id_prints_one_ticket_however_often_it_is_sent_also_after_a_restart(broker, tmp_path, good_printer):
+    config = write(tmp_path, broker, [printer("good", good_printer.address_url)])
+    async with desk(broker) as session:
+        feed = Feed(session)
+
+        async def reply_to(name):
+            await send(session, name, "A009")
+            final = ("succeeded", "failed", "rejected", "unknown")
+            reply = await feed.first(
+                lambda data: data.get("command") == name and data.get("state") in final and "result" in data
+            )
+            return reply["state"], reply["result"]
+
+        async with daemon(config, expected_exit=-9) as process:
+            await terminals_at(session, lambda view: statuses(view).get("good") == ("online", None))
+            await session.subscribe(TOPICS.reply("+"))
+            first = await reply_to("once")
+            assert first == ("succeeded", {"printer": "good", "confirmed_by": "gs_h"})
+            assert await reply_to("once") == first
+            process.kill()
+        async with daemon(config):
+            await terminals_at(
+                session, lambda view: [(t.boot, t.status) for t in view.terminals.values()] == [(2, "online")]
+            )
+            assert await reply_to("once") == first
+            assert await reply_to("another") == first
+    assert [ticket.lines for ticket in good_printer.tickets] == [("A009",), ("A009",)]
+
+
+async def test_a_printer_that_has_to_draw_and_finds_no_font_is_counted_among_those_left_out(broker, tmp_path):
+    options = {"profile": "no-chinese", "font": "/no/such.ttf"}
+    config = write(tmp_path, broker, [{**printer("fontless", "tcp://127.0.0.1:9"), "options": options}])
+    async with desk(broker) as session:
+        await session.subscribe(TOPICS.event("#"))
+        async with daemon(config):
+            started = await Feed(session).first(lambda data: "quarantined" in data)
+            view = await terminals_at(session, lambda view: "fontless" in view.terminals)
+    assert started["quarantined"] == ["fontless"]
+    assert statuses(view) == {"fontless": ("quarantined", "config.invalid")}
+    assert "fonts-wqy-microhei" in view.terminals["fontless"].hint
 
 
 @pytest.mark.rule("MQ-12")
