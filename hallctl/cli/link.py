@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from hallctl.cli.output import json_option
 from hallctl.cli.where import config_option, find_config
@@ -22,6 +23,7 @@ _TLS_KEY = "hallctl.tls"
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 TLS_VARIABLES = {"cafile": "HALLCTL_CAFILE", "cert": "HALLCTL_CERT", "key": "HALLCTL_KEY"}
+BROKER_VARIABLE = "HALLCTL_BROKER"
 PASSWORD_VARIABLE = "HALLCTL_BROKER_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 
 
@@ -51,7 +53,8 @@ def link_options(function: F) -> F:
         click.option(
             "--broker",
             metavar="URL",
-            help=f"mqtt://[user@]host[:port] or mqtts://...; the password comes from ${PASSWORD_VARIABLE}.",
+            envvar=BROKER_VARIABLE,
+            help=f"mqtt://[user@]host[:port] or mqtts://...; or ${BROKER_VARIABLE}; password: ${PASSWORD_VARIABLE}.",
         ),
         config_option,
     ):
@@ -81,7 +84,7 @@ def tls_options() -> tuple[Callable[[F], F], ...]:
 
 def target_of(config: Path | None, broker: str | None, site: str | None, controller: str | None) -> Target:
     """What the options mean. Raises ``ConfigError``, ``ConfigErrors`` or ``click.UsageError``."""
-    if broker is not None:
+    if broker is not None and not (config is not None and _is_from_variable("broker")):
         return Target(_from_url(broker), site or "+", controller or "+")
     path = find_config(config)
     document = load_controller(path)
@@ -155,6 +158,12 @@ def _from_url(url: str) -> BrokerSettings:
         password=os.environ.get(PASSWORD_VARIABLE),
         tls=own if secure else None,
     )
+
+
+def _is_from_variable(option: str) -> bool:
+    """A document that is named goes before what only the environment says."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.get_parameter_source(option) is ParameterSource.ENVIRONMENT
 
 
 def _given() -> dict[str, Path]:

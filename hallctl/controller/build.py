@@ -164,7 +164,7 @@ class Controller:
         if broker is None:
             return None
         return Uplink(
-            broker_settings(broker, f"hallctl-{self._config.site}_{self._config.controller}"),
+            broker_settings(broker, Topics(self._config.site, self._config.controller).client_id),
             self._outbox,
             self._intake,
             clock=self._clock,

@@ -20,6 +20,11 @@ class Topics:
         return f"{ROOT}/{self.site}/{self.controller}"
 
     @property
+    def client_id(self) -> str:
+        """What the controller calls itself at the broker; its access list may want this beginning."""
+        return f"hallctl-{self.site}_{self.controller}"  # no id holds a low line: no two controllers share one
+
+    @property
     def state(self) -> str:
         """Birth, lease, death; retained."""
         return f"{self.prefix}/state"

@@ -40,6 +40,14 @@ def test_without_tls_a_certificate_is_a_mistake_and_a_variable_is_not() -> None:
     assert run("--broker", "mqtt://mq", HALLCTL_CERT="vc") == "none"
 
 
+def test_the_broker_may_come_from_a_variable_and_a_named_document_goes_first(tmp_path: Path) -> None:
+    assert run("--cafile", "ca", HALLCTL_BROKER=SECURE[1]) == "ca None None"
+    document = tmp_path / "controller.yaml"
+    document.write_text("site: s\ncontroller: c\nbroker: {host: mq, tls: {ca_file: /ca.pem}}\n")
+    assert run("--config", str(document), HALLCTL_BROKER=SECURE[1]) == "/ca.pem None None"
+    assert run("--config", str(document), *SECURE) == "None None None"
+
+
 def test_a_key_needs_its_certificate() -> None:
     assert "--key goes with --cert" in run(*SECURE, "--key", "k")
 

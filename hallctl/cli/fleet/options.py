@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-from hallctl.cli.link import PASSWORD_VARIABLE, target_of
+from hallctl.cli.link import BROKER_VARIABLE, PASSWORD_VARIABLE, target_of, tls_options
 from hallctl.cli.output import json_option
 from hallctl.cli.where import config_option, find_config
+from hallctl.cli.who import who
 from hallctl.clock import SystemClock
 from hallctl.errors import ConfigError, LinkError, RequestRefused
 from hallctl.fleet.desk import Desk
@@ -34,9 +35,10 @@ def listening() -> float:
 
 
 def broker_options(function: F) -> F:
-    """--broker, --config, --listen, --json."""
+    """--broker, --config, --cafile, --cert, --key, --listen, --json."""
     for option in (
         json_option,
+        *tls_options(),
         click.option(
             "--listen",
             type=click.FloatRange(0, 600),
@@ -50,8 +52,8 @@ def broker_options(function: F) -> F:
         click.option(
             "--broker",
             metavar="URL",
-            envvar="HALLCTL_BROKER",
-            help=f"mqtt://[user@]host[:port] or mqtts://...; also $HALLCTL_BROKER; the password: ${PASSWORD_VARIABLE}.",
+            envvar=BROKER_VARIABLE,
+            help=f"mqtt://[user@]host[:port] or mqtts://...; or ${BROKER_VARIABLE}; password: ${PASSWORD_VARIABLE}.",
         ),
         config_option,
     ):
@@ -65,7 +67,7 @@ def to_option(*, required: bool = False) -> Callable[[F], F]:
     return click.option("--to", "to", metavar="SELECTOR", multiple=True, required=required, help=words)
 
 
-by_option = click.option("--by", metavar="NAME", default="", help="Who you are; default: user@host.")
+by_option = click.option("--by", metavar="NAME", default=who, help="Who you are; default: $HALLCTL_BY, else user@host.")
 
 
 def settings_of(config: Path | None, broker: str | None) -> BrokerSettings:

@@ -52,7 +52,7 @@ class SimulatedController:
         self.boots = 0
         self.commands: list[Command] = []
         self.allowed = asyncio.Event()
-        self._settings = replace(settings, client_id=f"{plan.site}-{plan.controller}")
+        self._settings = replace(settings, client_id=self.topics.client_id)
         self._folder = folder / plan.site / plan.controller
         self._clock = clock
         self._faults = faults
