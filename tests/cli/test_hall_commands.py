@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import getpass
 import hashlib
 import json
 import os
 import shutil
 import signal
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,6 +62,28 @@ async def test_a_number_is_called_and_recalled(controller, hallctl) -> None:
         ("number.call", {"window": "w1", "ticket": "A001"}),
         ("number.recall", {"window": "w1"}),
     ]
+
+
+@pytest.mark.rule("MQ-25")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("call", "w1", "A001"),
+        ("rate", "w1"),
+        ("display", "d1", "--on"),
+        ("ticket", "print", "number=A001"),
+        ("printer", "test", "printer-1"),
+        ("duty", "set", "2026-03-02", "09:00-12:00"),
+        ("camera", "accept", "camera-1"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+async def test_a_command_says_who_gives_it(controller, hallctl, arguments) -> None:
+    await hallctl(*arguments, "--by", "王芳")
+    await hallctl(*arguments)
+    named, unnamed = controller.commands
+    assert named.by == "王芳"
+    assert unnamed.by == f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 async def test_progress_is_printed_before_the_outcome_as_json_lines(controller, hallctl) -> None:
