@@ -201,6 +201,8 @@ import os
 
 from hallctl.driver import Attachment, Capability, DriverOptions, DriverPlugin
 
+pytestmark = pytest.mark.slow  # a daemon is started and killed at every step: minutes
+
 
 def make(context, options):
     os.abort()
