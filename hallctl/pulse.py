@@ -25,11 +25,12 @@ Examine = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 def notify(message: str) -> None:
-    """sd_notify(3): one datagram to the socket that systemd names; nothing where it names none."""
+    """sd_notify(3): one datagram to the socket that systemd names; nothing where it names none, or does not listen."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.setblocking(False)  # a system that is stuck must not stop the hall
         sock.connect("\0" + address[1:] if address.startswith("@") else address)
         sock.sendall(message.encode())
 
