@@ -3,8 +3,8 @@
 A beat goes once through the event loop and once through the event log's thread. A loop that hangs, or a disk that does
 not answer, ends the beats; systemd then starts the daemon again (WatchdogSec of its unit).
 
-``health.json`` in the runtime directory ($RUNTIME_DIRECTORY, set by systemd) is what an upgrade is judged by: version, ready,
-terminals, online, at. It is replaced as a whole.
+``health.json`` in the runtime directory ($RUNTIME_DIRECTORY, set by systemd) is what an upgrade is judged by: version,
+ready, terminals, online, at. It is replaced as a whole.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hallctl.clock import Clock
+from hallctl.errors import HallctlError
 
 BEAT_S = 5.0
 
@@ -24,11 +25,12 @@ Examine = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 def notify(message: str) -> None:
-    """sd_notify(3): one datagram to the socket that systemd names; nothing where it names none."""
+    """sd_notify(3): one datagram to the socket that systemd names; nothing where it names none, or does not listen."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.setblocking(False)  # a system that is stuck must not stop the hall
         sock.connect("\0" + address[1:] if address.startswith("@") else address)
         sock.sendall(message.encode())
 
@@ -45,11 +47,15 @@ class Pulse:
         """One beat after the other. A beat that gets no answer waits for it: until then nothing feeds the watchdog."""
         every_s = min(BEAT_S, watchdog_s() / 3) if watchdog_s() else BEAT_S
         while True:
-            health = await self._examine()
-            notify("WATCHDOG=1")
-            notify(f"STATUS={health.get('online', 0)} of {health.get('terminals', 0)} terminals online")
-            await asyncio.to_thread(self._write, {**health, "at": self._clock.now().isoformat()})
+            with contextlib.suppress(HallctlError):  # the event log's disk refuses: no beat, and another try
+                await self._beat()
             await self._clock.sleep(every_s)
+
+    async def _beat(self) -> None:
+        health = await self._examine()
+        notify("WATCHDOG=1")
+        notify(f"STATUS={health.get('online', 0)} of {health.get('terminals', 0)} terminals online")
+        await asyncio.to_thread(self._write, {**health, "at": self._clock.now().isoformat()})
 
     def _write(self, health: Mapping[str, Any]) -> None:
         """A runtime directory that can't be written is no reason to stop."""

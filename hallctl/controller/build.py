@@ -1,7 +1,7 @@
 """Builds the edge side from its documents and runs it in one TaskGroup."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class Controller:
         self._alerts = AlertBook([], self._commit_alert, clock)
         self._uplink = self._build_uplink()
         self._handler: CommandHandler | None = None
+        self._ready = False
 
     @classmethod
     def build(cls, config: ControllerConfig, hall: LoadedHall, clock: Clock) -> "Controller":
@@ -129,11 +130,19 @@ class Controller:
             link.cancel()
         await self._outbox.close()
 
+    async def examine(self) -> Mapping[str, Any]:
+        """How the daemon is, after a way through the event loop and the event log: the pulse of the process."""
+        await self._outbox.sent()
+        states = [terminal.state.status for terminal in self._terminals.values()]
+        online = states.count(TerminalStatus.ONLINE)
+        return {"version": __version__, "ready": self._ready, "terminals": len(states), "online": online}
+
     async def _say_ready(self, passes: list[asyncio.Event], ready: Callable[[], None]) -> None:
         await first_pass(passes, self._clock, FIRST_PASS_LIMIT_S)
         states = [terminal.state.status for terminal in self._terminals.values()]
         online = states.count(TerminalStatus.ONLINE)
         self._log.info("ready", terminals=len(states), online=online, quarantined=len(self._left_out))
+        self._ready = True
         ready()
 
     async def _announce(self, tickets: TicketDesk) -> None:
