@@ -142,6 +142,9 @@ class Machine:
                     self._hello.put(boot_id)
                 case {"printed": str(device), "lines": lines}:
                     self._printed(device, lines)
+                case {"broken": str(why)}:
+                    print(f"guest: {why}", file=sys.stderr)
+                    self._hello.put("")
         self._gone = True
         self._hello.put("")
 

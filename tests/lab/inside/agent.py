@@ -47,7 +47,11 @@ class Agent:
         reader = asyncio.StreamReader(limit=2**24)
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(self._port), "rb", 0))
-        await self._devices.make()
+        try:
+            await self._devices.make()
+        except (OSError, RuntimeError) as exc:
+            self.tell(broken=f"the devices can't be made: {exc}")
+            return
         self.tell(hello=Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
         while line := await reader.readline():
             with contextlib.suppress(ValueError):

@@ -1,7 +1,6 @@
 """Everything that is plugged into the box, with hallctl's simulators inside: two printers, a line, a keyboard, a camera."""
 
 import asyncio
-import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -156,8 +155,8 @@ class Devices:
 
 
 async def command(*argv: str) -> None:
-    """Run it; raises ``CalledProcessError`` with what it said."""
+    """Run it; raises ``RuntimeError`` with what it said."""
     process = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.PIPE)
     _, said = await process.communicate()
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, argv, stderr=said.decode(errors="replace"))
+        raise RuntimeError(f"{' '.join(argv)}: {said.decode(errors='replace').strip()}")
