@@ -15,7 +15,11 @@ def qemu(lab: Path, kernel: str, disks: Sequence[str], *, memory_mib: int, netwo
     ``HALLCTL_LAB_ACCEL=kvm`` is for whoever works on a lab and knows that it works on his machine.
     """
     accelerator = os.environ.get("HALLCTL_LAB_ACCEL", "tcg")
-    card = ("-netdev", f"{network},id=net", "-device", "virtio-net-pci,netdev=net,romfile=") if network else ("-nic", "none")
+    card = (
+        ("-netdev", f"{network},id=net", "-device", "virtio-net-pci,netdev=net,romfile=")
+        if network
+        else ("-nic", "none")
+    )
     return [
         *("qemu-system-x86_64", "-accel", accelerator, "-cpu", "max", "-m", str(memory_mib), "-smp", "2"),
         *("-nodefaults", "-display", "none", "-no-reboot", *card),

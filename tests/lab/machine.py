@@ -105,7 +105,7 @@ class Machine:
 
     def off(self) -> None:
         """Shut down in order."""
-        self.run("systemctl", "poweroff", "--no-block")
+        self.begin("run", argv=("systemctl", "poweroff"))
         try:
             self._process.wait(BOOT_S)
         except subprocess.TimeoutExpired:

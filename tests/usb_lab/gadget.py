@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 
 from hallctl_drivers.escpos.sim import EscposSimulator
 
+
 class Device(Protocol):
     """What is inside: any of hallctl's simulators, or several that share a line."""
 

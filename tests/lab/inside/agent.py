@@ -46,7 +46,9 @@ class Agent:
         """Until the machine stops."""
         reader = asyncio.StreamReader(limit=2**24)
         loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(self._port), "rb", 0))
+        await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(self._port), "rb", 0)
+        )
         try:
             await self._devices.make()
         except (OSError, RuntimeError) as exc:

@@ -8,10 +8,10 @@ from typing import Any
 from hallctl_drivers.escpos.sim import EscposSimulator
 from hallctl_drivers.ff68.sim import Ff68PadSimulator
 from hallctl_drivers.pinganlihe.sim import PingAnLiHeSimulator
-
-from hallctl.driver import WireSimulator
 from usb_lab.gadget import Gadget, SerialGadget
 from usb_lab.keyboard import KeyboardGadget
+
+from hallctl.driver import WireSimulator
 
 ADDRESS = 3
 MODULES = "configfs libcomposite usb_f_printer usb_f_acm usb_f_hid usblp cdc_acm usbhid hid_generic evdev"
