@@ -95,11 +95,11 @@ build() {
     "$interpreter" -m venv --without-pip "$target" || die "python3 could not make a virtual environment in $target"
     local pip
     pip=$(echo "$here"/wheels/pip-*.whl)
-    offline() { "$target/bin/python" "$pip/pip" --isolated --no-cache-dir --disable-pip-version-check --quiet install --no-index --no-warn-script-location "$@"; }
+    offline() { "$target/bin/python" "$pip/pip" --isolated --no-cache-dir --disable-pip-version-check --quiet install --no-index --no-compile --no-warn-script-location "$@"; }
     offline --find-links "$here/wheels" --require-hashes -r "$here/requirements.txt" \
         || die "the packages could not be installed" "the lines above say which; is the bundle complete? ./install.sh --verify"
     offline --no-deps "$here"/wheels/hallctl-*.whl || die "hallctl's own wheel could not be installed"
-    "$target/bin/python" -m compileall -q "$target/lib" >/dev/null 2>&1 || true # the daemon can't write there
+    "$target/bin/python" -m compileall -q -j 0 "$target/lib" >/dev/null 2>&1 || true # the daemon can't write there
     mkdir -p "$target/installer"
     cp -r "$here/model" "$here/docs" "$here/configs" "$here/systemd" "$target/"
     cp "$here/VERSION" "$here/install.sh" "$here/trial.sh" "$target/installer/"

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def qemu(lab: Path, kernel: str, disks: Sequence[str], *, memory_mib: int, network: str = "") -> list[str]:
-    """Software emulation, because KVM in a virtual machine may be there and hang; the first serial port goes into a file.
+    """Software emulation, as KVM in a virtual machine may be there and hang. The first serial port goes into a file.
 
     ``kernel``: its command line; ``disks``: each as qemu's ``-drive`` wants it; ``network``: as ``-netdev`` does.
     ``HALLCTL_LAB_ACCEL=kvm`` is for whoever works on a lab and knows that it works on his machine.

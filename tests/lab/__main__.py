@@ -1,7 +1,7 @@
 """Drives the scenarios: ``python3 -m lab FOLDER [WORD...]``. One line each; exit code 0 only when all are well.
 
-The box that the first scenarios install is kept; every other run begins with it. A scenario that fails leaves its console
-and journal behind, and the next one begins with a new box.
+The box that the first scenarios install is kept; every other run begins with it. A scenario that fails leaves its
+journal behind, and the next one begins with a new box.
 """
 
 import hashlib

@@ -109,7 +109,8 @@ class Box:
         name = f"hallctl-{version}-linux-x86_64"
         self.sh(
             f"mkdir -p {STICK} {UNPACKED}; mountpoint -q {STICK} || mount -o ro /dev/vdc {STICK}; cd {STICK}\n"
-            f"sha256sum --quiet -c {name}.tar.gz.sha256; [ -d {UNPACKED}/{name} ] || tar xzf {name}.tar.gz -C {UNPACKED}"
+            f"sha256sum --quiet -c {name}.tar.gz.sha256; [ -d {UNPACKED}/{name} ] ||\n"
+            f"tar xzf {name}.tar.gz -C {UNPACKED}"
         )
         return f"{UNPACKED}/{name}"
 
@@ -117,8 +118,8 @@ class Box:
         """Write the configuration as a technician does, with the broker's password in a file of the daemon's user."""
         for path, text in (("controller.yaml", CONTROLLER), ("hall.yaml", HALL.read_text(encoding="utf-8"))):
             self.machine.order("write", path=f"/etc/hallctl/{path}", text=text, mode=0o640, owner="root:hallctl")
-        secret = "/etc/hallctl/secrets/broker.password"
-        self.machine.order("write", path=secret, text=PASSWORD + "\n", mode=0o600, owner="hallctl:hallctl")
+        path = "/etc/hallctl/secrets/broker.password"
+        self.machine.order("write", path=path, text=PASSWORD + "\n", mode=0o600, owner="hallctl:hallctl")
 
     def ready(self) -> None:
         """Wait until the daemon works with everything that is plugged in."""

@@ -1,4 +1,4 @@
-"""Makes a bad release on purpose: hallctl's own wheel under another version, with a mood that a file on the box chooses.
+"""Makes a bad release on purpose: hallctl's wheel under another version, with a mood that a file on the box chooses.
 
 ``python -m lab.broken BUNDLES FOLDER`` takes the wheel out of the bundle in BUNDLES and puts the bad one into FOLDER.
 """

@@ -1,4 +1,4 @@
-"""The power fails in the middle of everything. What the box had accepted is in its log afterwards, and nothing is done twice."""
+"""The power fails in the middle of everything. What the box had accepted is in its log then, nothing is done twice."""
 
 from collections.abc import Callable
 

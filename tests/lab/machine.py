@@ -151,8 +151,7 @@ class Machine:
 
 def _command(lab: Path, disk: Path, broker_port: int) -> list[str]:
     """No way out for the guest but to the centre; its disk is a qcow2, whose own cache is lost with the power."""
-    # The agent's device is opened by qemu itself: 115200 is what the kernel sets, and means nothing here.
-    kernel = "root=/dev/vda rw console=ttyS0 loglevel=4 oops=panic panic=-1 fsck.mode=skip net.ifnames=0 systemd.show_status=0"
+    kernel = "root=/dev/vda rw console=ttyS0 loglevel=4 oops=panic panic=-1 fsck.mode=skip systemd.show_status=0"
     disks = [
         f"file={disk},format=qcow2,cache=writeback",
         f"file={lab / 'code.ext4'},format=raw,readonly=on",

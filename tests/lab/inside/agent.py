@@ -82,14 +82,13 @@ async def write(path: str, text: str, mode: int = 0o644, owner: str = "") -> Non
     """Put a file there, whole and on disk."""
     aside = Path(f"{path}.lab")
     aside.parent.mkdir(parents=True, exist_ok=True)
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        os.fsync(file.fileno())
+    aside.write_text(text, encoding="utf-8")
     aside.chmod(mode)
     if owner:
         await run(["chown", owner, str(aside)])
+    await run(["sync", str(aside)])
     aside.replace(path)
-    await run(["sync", str(Path(path).parent)])
+    await run(["sync", str(aside.parent)])
 
 
 async def main() -> None:

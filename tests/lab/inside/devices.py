@@ -1,4 +1,4 @@
-"""Everything that is plugged into the box, with hallctl's simulators inside: two printers, a line, a keyboard, a camera."""
+"""All that is plugged into the box, with hallctl's simulators inside: two printers, a line, a keyboard, a camera."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -99,7 +99,7 @@ class Devices:
         await command("modprobe", "-a", *MODULES.split())
         if not Path("/sys/kernel/config/usb_gadget").exists():
             await command("mount", "-t", "configfs", "config", "/sys/kernel/config")
-        for socket, (name, device) in enumerate(self._all.items()):
+        for socket, device in enumerate(self._all.values()):
             if isinstance(device, Gadget):
                 await device.__aenter__()
             await device.plug(socket)
