@@ -1,7 +1,6 @@
 """How qemu is called, and what a guest says over its second serial port: one JSON object a line."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,16 +11,14 @@ def qemu(lab: Path, kernel: str, disks: Sequence[str], *, memory_mib: int, netwo
     """Software emulation, as KVM in a virtual machine may be there and hang. The first serial port goes into a file.
 
     ``kernel``: its command line; ``disks``: each as qemu's ``-drive`` wants it; ``network``: as ``-netdev`` does.
-    ``HALLCTL_LAB_ACCEL=kvm`` is for whoever works on a lab and knows that it works on his machine.
     """
-    accelerator = os.environ.get("HALLCTL_LAB_ACCEL", "tcg")
     card = (
         ("-netdev", f"{network},id=net", "-device", "virtio-net-pci,netdev=net,romfile=")
         if network
         else ("-nic", "none")
     )
     return [
-        *("qemu-system-x86_64", "-accel", accelerator, "-cpu", "max", "-m", str(memory_mib), "-smp", "2"),
+        *("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(memory_mib), "-smp", "2"),
         *("-nodefaults", "-display", "none", "-no-reboot", *card),
         *("-serial", f"file:{lab / 'console.log'}", "-serial", "stdio"),
         *(word for disk in disks for word in ("-drive", f"{disk},if=virtio")),

@@ -26,7 +26,7 @@ from lab.bench import SCENARIOS, Scenario
 from lab.box import Box
 from lab.centre import Centre
 
-PARTS = (installing, devices, shutting, failing, cutting, upgrading)
+ORDER = [part.__name__ for part in (installing, devices, shutting, failing, cutting, upgrading)]
 
 
 class Run:

@@ -118,3 +118,13 @@ def replug_keyboard(box: Box) -> None:
 @scenario("replug: a camera is missed, and sees again")
 def replug_camera(box: Box) -> None:
     _replug(box, "camera")
+
+
+@scenario("replug: a device whose kernel driver is loaded long after the daemon has started works")
+def late_driver(box: Box) -> None:
+    box.device("unplug", "line")
+    box.sh("modprobe -r cdc_acm; systemctl restart hallctl; ! grep -w ttyACM /proc/devices")
+    until("the others are back", lambda: box.centre.online() >= {"printer-usb", "printer-lp", "pad-2"})
+    box.device("plug", "line", socket=HANGING["line"][1])
+    until("it is online", lambda: HANGING["line"][0] <= box.centre.online())
+    call(box, "A019")
