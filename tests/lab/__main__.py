@@ -105,6 +105,7 @@ class Run:
 def main() -> int:
     """Exit 0 only when every scenario that was chosen is well."""
     lab, words = Path(sys.argv[1]), sys.argv[2:]
+    SCENARIOS.sort(key=lambda one: ORDER.index(one.prove.__module__))
     signal.signal(
         signal.SIGTERM, lambda _number, _frame: sys.exit(143)
     )  # so that qemu and broker are stopped then as well

@@ -1,6 +1,10 @@
 """All that is plugged into the box, with hallctl's simulators inside: two printers, a line, a keyboard, a camera."""
 
 import asyncio
+import contextlib
+import fcntl
+import random
+import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,9 @@ from hallctl.driver import WireSimulator
 ADDRESS = 3
 MODULES = "configfs libcomposite usb_f_printer usb_f_acm usb_f_hid usblp cdc_acm usbhid hid_generic evdev"
 _LOOK_S = 0.1
+_TREMBLE_S = 0.2
+_BRIGHTNESS = (112, 144)  # around the driver's own 128; wide enough that two pictures are rarely the same
+_CID_BRIGHTNESS, _VIDIOC_S_CTRL = 0x00980900, 0xC008561C  # linux/v4l2-controls.h, linux/videodev2.h
 _VIVID = Path("/sys/bus/platform/drivers/vivid")
 
 Tell = Callable[..., None]
@@ -48,7 +55,10 @@ class Line:
 
 
 class Camera:
-    """The kernel's own test camera: a picture with a running clock in it, at /dev/video0."""
+    """The kernel's own test camera at /dev/video0; its brightness trembles a little, as that of a live sensor does."""
+
+    def __init__(self) -> None:
+        self._trembling: asyncio.Task[None] | None = None
 
     async def plug(self, socket: int = 0) -> None:
         """Load it, or give it back to its driver."""
@@ -56,10 +66,26 @@ class Camera:
             await command("modprobe", "vivid", "n_devs=1", "node_types=0x1")
         elif not (_VIVID / "vivid.0").exists():
             await asyncio.to_thread((_VIVID / "bind").write_text, "vivid.0")
+        self._trembling = self._trembling or asyncio.create_task(self._tremble())
 
     async def unplug(self) -> None:
         """Take it away from its driver: who has it open loses it."""
+        if self._trembling is not None:
+            self._trembling.cancel()
+            await asyncio.gather(self._trembling, return_exceptions=True)
+            self._trembling = None
         await asyncio.to_thread((_VIVID / "unbind").write_text, "vivid.0")
+
+    async def _tremble(self) -> None:
+        while True:
+            with contextlib.suppress(OSError):  # udev has not made the node yet
+                _set_brightness(random.randint(*_BRIGHTNESS))
+            await asyncio.sleep(_TREMBLE_S)
+
+
+def _set_brightness(value: int) -> None:
+    with Path("/dev/video0").open("rb", buffering=0) as camera:
+        fcntl.ioctl(camera, _VIDIOC_S_CTRL, struct.pack("Ii", _CID_BRIGHTNESS, value))
 
 
 class Devices:
