@@ -9,15 +9,15 @@ import contextlib
 import heapq
 import itertools
 import subprocess
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 _ADJTIMEX_UNSYNC = 0x0040  # STA_UNSYNC, linux/timex.h
-_ASK_TIMEOUT_S = 2.0
+_ASK_TIMEOUT_S = 30.0  # the first question starts timedated
 _TOLD_KEPT_S = 30.0
-_told = {"at": -_TOLD_KEPT_S, "unsynchronised": False}  # systemd's last answer, and when it was
 
 
 class Clock(ABC):
@@ -149,7 +149,7 @@ def _kernel_says_unsynchronised() -> bool:
     """Ask adjtimex(2); where a sandbox forbids that, ask systemd, which may ask it."""
     status = _adjtimex_status()
     if status is None:
-        return _systemd_says_unsynchronised()
+        return _timedated.unsynchronised()
     return bool(status & _ADJTIMEX_UNSYNC)
 
 
@@ -164,12 +164,30 @@ def _adjtimex_status() -> int | None:
     return int(ctypes.c_int.from_buffer(buffer, ctypes.sizeof(ctypes.c_long) * 5).value)
 
 
-def _systemd_says_unsynchronised() -> bool:
-    """What timedated(8) says; what can't be asked counts as synchronised. Kept for a while: asking costs a process."""
-    now = time.monotonic()
-    if now - _told["at"] >= _TOLD_KEPT_S:
-        _told.update(at=now, unsynchronised=_ask_timedatectl())
-    return bool(_told["unsynchronised"])
+class _Timedated:
+    """What timedated(8) last said. It is asked in a thread: an answer takes a process, and seconds on a slow box."""
+
+    def __init__(self) -> None:
+        self._unsynchronised = False
+        self._asked_at: float | None = None
+        self._asking: threading.Thread | None = None
+
+    def unsynchronised(self) -> bool:
+        """Its last answer; what can't be asked, or has not been answered yet, counts as synchronised."""
+        now = time.monotonic()
+        if self._asking is not None and self._asking.is_alive():
+            return self._unsynchronised
+        if self._asked_at is None or now - self._asked_at >= _TOLD_KEPT_S:
+            self._asked_at = now
+            self._asking = threading.Thread(target=self._ask, name="timedatectl", daemon=True)
+            self._asking.start()
+        return self._unsynchronised
+
+    def _ask(self) -> None:
+        self._unsynchronised = _ask_timedatectl()
+
+
+_timedated = _Timedated()
 
 
 def _ask_timedatectl() -> bool:

@@ -33,6 +33,7 @@ def run(config_path: Path) -> int:
         print(f"error: {exc}", file=sys.stderr)
         return EX_CONFIG
     clock = SystemClock(trust_wall_clock=config.trust_clock)
+    clock.synchronised()  # where systemd has to be asked, its answer is there when the first command comes
     try:
         controller = Controller.build(config, hall, clock)
     except ConfigError as exc:
