@@ -41,6 +41,7 @@ _WORDS = (
     ("unknown escape character", 'a backslash in "..." begins an unknown escape', "use '...' quotes instead"),
     ("exceeded maximum nesting depth", f"more than {MAX_DEPTH} levels are nested", ""),  # libyaml's own limit
     ("tab character", "a tab is used for indentation", "use spaces only"),
+    ("maximum nesting depth", f"more than {MAX_DEPTH} levels are nested", ""),  # libyaml has a limit of its own
 )
 
 

@@ -147,7 +147,7 @@ async def test_status_says_which_document_runs_and_what_became_of_the_newest(con
         assert lines[1] == "runs version 5 of the centre"
         if errors:
             assert lines[2].startswith("version 6: rolled back, ")
-            assert lines[3] == "  /terminals/1: p2: is mute (look at the cable)"
+            assert lines[3] == "  /terminals/1: p2: nothing listens (look at the cable)"
         else:
             assert len(lines) == 2
     shown = json.loads((await hallctl("status", "--json")).out)
