@@ -5,10 +5,7 @@ Exit codes: 0 stopped as asked, 1 failed while running, 75 the state directory c
 """
 
 import asyncio
-import contextlib
-import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from hallctl.config import ConfigErrors, ControllerConfig, load_controller, load
 from hallctl.controller import Controller
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError, OutboxError, TwinError
+from hallctl.pulse import Pulse, notify
 from hallctl.twin import TWIN_FOLDER, Beginning, Checkpoint, TwinStore, begin, no_checkpoint
 
 EX_OK, EX_FAILED, EX_TEMPFAIL, EX_CONFIG = 0, 1, 75, 78
@@ -34,6 +32,7 @@ def run(config_path: Path, checkpoint: Checkpoint = no_checkpoint) -> int:
         config = load_controller(config_path)
         logs.configure(config.log_level)
         clock = SystemClock(trust_wall_clock=config.trust_clock)
+        clock.synchronised()  # where systemd has to be asked, its answer is there when the first command comes
         store = TwinStore(config.state_dir / TWIN_FOLDER, checkpoint)
         beginning = _begin(config, store, clock)
         controller = Controller.build(config, beginning, store, clock)
@@ -69,9 +68,9 @@ async def _serve(controller: Controller, clock: Clock) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    watchdog = asyncio.create_task(_feed_watchdog(clock))
+    pulse = asyncio.create_task(Pulse(controller.examine, clock).run())
     try:
-        await controller.run(stop, ready=lambda: _notify("READY=1"))
+        await controller.run(stop, ready=lambda: notify("READY=1"))
     except ExceptionGroup as group:
         hint = "the daemon stops, so that nothing goes unrecorded; systemd starts it again"
         log.error(
@@ -79,24 +78,7 @@ async def _serve(controller: Controller, clock: Clock) -> int:
         )
         return EX_FAILED
     finally:
-        watchdog.cancel()
-        _notify("STOPPING=1")
+        pulse.cancel()
+        await asyncio.gather(pulse, return_exceptions=True)
+        notify("STOPPING=1")
     return EX_OK
-
-
-async def _feed_watchdog(clock: Clock) -> None:
-    """Tell systemd that the event loop turns, at half the interval that it asked for (sd_watchdog_enabled(3))."""
-    micros = int(os.environ.get("WATCHDOG_USEC", "0"))
-    while micros:
-        _notify("WATCHDOG=1")
-        await clock.sleep(micros / 2_000_000)
-
-
-def _notify(message: str) -> None:
-    """sd_notify(3): one datagram to the socket that systemd names; nothing where it names none."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        sock.connect("\0" + address[1:] if address.startswith("@") else address)
-        sock.sendall(message.encode())

@@ -40,6 +40,7 @@ _WORDS = (
     ("cannot start any token", "a value can't begin with this character", "put the value into quotes"),
     ("unknown escape character", 'a backslash in "..." begins an unknown escape', "use '...' quotes instead"),
     ("tab character", "a tab is used for indentation", "use spaces only"),
+    ("maximum nesting depth", f"more than {MAX_DEPTH} levels are nested", ""),  # libyaml has a limit of its own
 )
 
 

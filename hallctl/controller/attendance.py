@@ -15,7 +15,7 @@ from hallctl.clock import Clock
 from hallctl.config import ControllerConfig
 from hallctl.config.hall import HallDocument
 from hallctl.controller.alerts import AlertBook
-from hallctl.controller.camerajob import camera_job, posts_of, zones_of
+from hallctl.controller.camerajob import camera_job, find_model, posts_of, zones_of
 from hallctl.controller.evidence import EvidenceStore
 from hallctl.controller.postroom import ChildEnded, ClipFailed, ClipTaken, PostRoom
 from hallctl.controller.proof import Proof
@@ -264,7 +264,7 @@ class Attendance:
             self._rules,
             posts_of(self._zones, camera),
             spec,
-            model=self._config.model,
+            model=find_model(self._config.model),
             evidence=self._folder,
             free_bytes=self._config.limits.evidence_free_mib * MIB,
             reference=references / f"{camera}.npy",

@@ -69,11 +69,14 @@ class Controller:
         certificates = self._certificates()
         async with asyncio.TaskGroup() as group:
             link = group.create_task(self._run_uplink())
-            work = [group.create_task(one) for one in (floor.run(), twin.run(), self._trim(), *certificates)]
+            steers = group.create_task(twin.run())
+            work = [group.create_task(one) for one in (floor.run(), self._trim(), *certificates)]
             announce = group.create_task(self._say_ready(floor, ready))
             await stop.wait()
             self._log.info("stopping")
             announce.cancel()
+            steers.cancel()  # first: what a floor that ends makes of a document is no verdict about it
+            await asyncio.gather(steers, return_exceptions=True)
             floor.tickets.stop()
             await self._intake.drain(DRAIN_S)
             for task in work:

@@ -99,7 +99,9 @@ class Hall:
     def question_of(self, pad: str) -> Ask | None:
         """What a pad has to ask now: asked when it comes back."""
         window = self._by_terminal.get(pad)
-        if window is None or (asked := self._windows[window].evaluation) is None:
+        if window is None or self._windows[window].config.pad != pad:  # a display of the window has no questions
+            return None
+        if (asked := self._windows[window].evaluation) is None:
             return None
         return Ask(pad, self._windows[window].evaluation_request(asked, self._document.evaluation.timeout_s))
 

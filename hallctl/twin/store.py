@@ -1,7 +1,9 @@
 """The twin's files: documents by their hash, and one record. Whatever the power does, the old or the new one is there.
 
-Every file is written aside, fsynced, renamed, and its folder fsynced. Documents are on disk before a record names
-them, so the rename of the record is the one moment at which a change happens. Only the owner can read them.
+Every file is written aside, fsynced and renamed; behind the rename of a record its folder is fsynced. The rename of the
+record is the one moment at which a change happens. A document is there before a record names it; a file system that
+kept the later rename and lost the earlier one would give a record without its document: then the last good one runs,
+and the centre's comes again (``beginning``). Only the owner can read the files.
 """
 
 import contextlib
@@ -95,7 +97,7 @@ class TwinStore:
         self._write(self.folder / RECORD, encode(record), step)
 
     def save_document(self, hash_: str, document: Mapping[str, Any]) -> None:
-        """Keep a document under its hash. On disk when this returns."""
+        """Keep a document under its hash. Its content is on disk when this returns, its name with the next record."""
         data = json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
         self._write(self._place(hash_), data, Step.STAGE)
 
@@ -153,7 +155,8 @@ class TwinStore:
             self._keep_the_one_before()
         aside.replace(path)
         self.checkpoint(f"{step}.renamed")
-        self._sync(self.folder)
+        if path.name == RECORD:  # one flush of the folder is enough for the document, too
+            self._sync(self.folder)
 
     def _keep_the_one_before(self) -> None:
         """Another name for it, where the file system can: no copy, and the record itself is never absent."""

@@ -273,8 +273,16 @@ async def send(session, name, number, **data):
     """Publish ``ticket.print`` under the id ``name``; nobody waits for its reply."""
     now = CLOCK.now()
     request = {"printer": "good", "fields": {"number": number}, **data}
-    command = Command(name, "ticket.print", now + timedelta(seconds=60), request)
+    command = Command(name, "ticket.print", now + timedelta(seconds=60), request, "li@desk-1")
     await session.publish(TOPICS.command("ticket.print"), command_envelope(command, "desk", now).encode())
+
+
+def is_reply(data, state):
+    return data.get("state") == state and "result" in data
+
+
+def is_audit(data, command):
+    return data.get("command") == command and "received_at" in data
 
 
 async def test_one_id_prints_one_ticket_however_often_it_is_sent_also_after_a_restart(broker, tmp_path, good_printer):
@@ -320,6 +328,7 @@ async def test_a_printer_that_has_to_draw_and_finds_no_font_is_counted_among_tho
 
 
 @pytest.mark.rule("MQ-12")
+@pytest.mark.rule("MQ-25")
 async def test_a_daemon_that_is_killed_within_a_ticket_tells_which_one_and_never_prints_it_again(
     broker, tmp_path, good_printer
 ):
@@ -340,14 +349,19 @@ async def test_a_daemon_that_is_killed_within_a_ticket_tells_which_one_and_never
         async with daemon(config):
             event = await feed.first(lambda data: data.get("reason") == "the controller stopped while it printed")
             assert (event["command"], event["text"], event["printer"]) == ("in-the-middle", "A007", "good")
-            reply = await feed.first(lambda data: data.get("state") == "unknown")
+            audit = await feed.first(lambda data: is_audit(data, "in-the-middle"))
+            assert (audit["name"], audit["by"], audit["state"]) == ("ticket.print", "li@desk-1", "unknown")
+            assert audit["arguments"] == {"printer": "good", "fields": {"number": "A007"}}
+            reply = await feed.first(lambda data: is_reply(data, "unknown"))
             assert reply["command"] == "in-the-middle"
             await send(session, "in-the-middle", "A007")
-            again = await feed.first(lambda data: data.get("command") == "in-the-middle" and "state" in data)
-            assert (again["state"], again["code"]) == ("unknown", "controller.restarted")
+            again = await feed.first(lambda data: is_reply(data, "unknown"))
+            assert (again["command"], again["code"]) == ("in-the-middle", "controller.restarted")
     assert [ticket.lines for ticket in good_printer.tickets] == [("A007",)]
 
 
+@pytest.mark.rule("MQ-12")
+@pytest.mark.rule("MQ-25")
 async def test_a_daemon_that_is_killed_while_a_ticket_waits_for_paper_knows_that_nothing_was_printed(
     broker, tmp_path, good_printer
 ):
@@ -363,7 +377,9 @@ async def test_a_daemon_that_is_killed_while_a_ticket_waits_for_paper_knows_that
             process.kill()
         good_printer.load_paper()
         async with daemon(config):
-            reply = await feed.first(lambda data: data.get("state") == "failed")
+            audit = await feed.first(lambda data: is_audit(data, "waits"))
+            assert (audit["by"], audit["state"], audit["code"]) == ("li@desk-1", "failed", "controller.restarted")
+            reply = await feed.first(lambda data: is_reply(data, "failed"))
             assert (reply["command"], reply["code"]) == ("waits", "controller.restarted")
             assert "nothing was done" in reply["message"]
     assert good_printer.tickets == []

@@ -183,12 +183,25 @@ async def test_killed_while_a_document_is_rejected_the_old_one_runs_and_it_is_re
     assert world.second.connections == 0
 
 
+@pytest.mark.rule("MQ-16")
+async def test_a_clean_stop_in_a_trial_is_no_reason_to_go_back(world):
+    async with world.hall.daemon():
+        await world.hall.online("p1")
+        await world.hall.send(document(NOWHERE), window_s=60)
+        await world.hall.until(lambda: world.hall.reports and world.hall.reports[-1].status is APPLYING)
+    world.hall.reports.clear()
+    async with world.hall.daemon():
+        assert (await world.first_word()).status is APPLYING
+
+
 FATAL = '''
 """A driver that takes the whole process down when it is made."""
 
 import os
 
 from hallctl.driver import Attachment, Capability, DriverOptions, DriverPlugin
+
+pytestmark = pytest.mark.slow  # a daemon is started and killed at every step: minutes
 
 
 def make(context, options):

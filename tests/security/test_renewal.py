@@ -379,6 +379,31 @@ async def test_a_request_under_another_box_topic_is_never_signed(
     await bootstrap.disconnect()
 
 
+@pytest.mark.rule("MQ-19")
+async def test_no_part_of_a_key_is_in_any_message_or_line_of_the_log(
+    guarded: GuardedBroker, pki: Pki, clock, identity: Identity, make_box
+) -> None:
+    keys = _lines_of_key(identity.path)
+    with capture_logs() as logs:
+        async with (
+            Watch(guarded.session(pki.tls("operator:lina"), desk=True)) as watch,
+            serving(guarded, pki, clock),
+            make_box() as box,
+        ):
+            await until(lambda: box.uplink.connected)
+            await clock.advance(TO_TWO_THIRDS_S)
+            await until(lambda: _lines_of_key(identity.path) != keys and not identity.on_trial)
+            await until(lambda: any(watch.of(TOPICS.enroll_certificate)))
+            said = b"\n".join(message.payload for message in watch.messages) + repr(logs).encode()
+    for line in (*keys, *_lines_of_key(identity.path), b"PRIVATE"):
+        assert line not in said
+    assert b"BEGIN CERTIFICATE" in said
+
+
+def _lines_of_key(path: Path) -> list[bytes]:
+    return path.read_bytes().partition(b"-----END PRIVATE")[0].splitlines()[1:]
+
+
 def test_the_example_lets_a_box_ask_and_hear_the_answer() -> None:
     text = (EXAMPLE / "acl").read_text()
     assert "pattern write hall/v1/%u/enroll/request" in text

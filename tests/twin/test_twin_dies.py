@@ -200,6 +200,19 @@ async def test_a_damaged_document_falls_back_to_the_good_one_before_and_is_taken
     assert (box.twin.runs.version, box.running()["b"]) == (2, NEW_PORT)
 
 
+@pytest.mark.rule("MQ-16")
+async def test_a_record_whose_document_the_power_cut_took_goes_back_and_takes_it_again(box):
+    """A file system that orders no renames may keep the record's and lose the document's."""
+    await die(box, "apply.done")
+    (box.state / f"{document_hash(MOVED)}.json").unlink()
+    box.start()
+    assert (box.twin.on_trial, box.twin.runs.version, box.running()["b"]) == (False, 1, OLD_PORT)
+    assert box.twin.reported.errors[0].code == "document.damaged"
+    await box.twin.take(desired(2, MOVED))
+    await box.until(lambda: box.twin.reported.status is ApplyStatus.APPLIED)
+    assert (box.twin.runs.version, box.running()["b"]) == (2, NEW_PORT)
+
+
 async def test_when_every_document_is_damaged_the_boxs_own_runs(box):
     box.start()
     await box.push(2, MOVED)

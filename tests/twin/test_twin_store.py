@@ -85,7 +85,7 @@ def test_a_file_that_was_half_written_when_the_power_went_counts_for_nothing(tmp
 @pytest.mark.rule("MQ-16")
 @pytest.mark.parametrize("kept", range(3))
 def test_renames_that_reached_the_disk_only_up_to_one_of_them_load_to_old_or_new(tmp_path, kept):
-    """A file system may lose the last renames; those before a folder's fsync are in the order of the writes."""
+    """A journaling file system may lose the last renames, never an earlier one."""
     store_of(tmp_path)
     before, after = tmp_path / "twin", tmp_path / "after"
     shutil.copytree(before, after)
