@@ -1,6 +1,7 @@
 """The published contract: not behind the code, valid AsyncAPI, and true of what is really said."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -130,23 +131,37 @@ async def test_what_is_really_said_fits_the_schemas_and_the_limits(broker, tmp_p
     assert listener.wrong("reply.number.call") == []
 
 
-@pytest.mark.rule("MQ-20")
-async def test_what_a_real_daemon_says_fits_the_schemas(broker, tmp_path):
-    simulator = EscposSimulator()
-    async with Listener(broker) as listener, on_tcp(simulator) as address, daemon(box_of(tmp_path, broker, address)):
+@pytest.mark.rule("MQ-19", "MQ-20")
+async def test_what_a_real_daemon_says_fits_the_schemas_and_has_no_secret_in_it(broker, tmp_path, monkeypatch):
+    monkeypatch.setenv("HALLCTL_TEST_BROKER", "broker-geheim")
+    monkeypatch.setenv("HALLCTL_TEST_CAMERA", "camera-geheim")
+    simulator, logged = EscposSimulator(), []
+    async with (
+        Listener(broker) as listener,
+        on_tcp(simulator) as address,
+        daemon(box_of(tmp_path, broker, address), logged=logged),
+    ):
         await listener.until({"event.controller.started", "terminal"})
         for number, (name, arguments) in enumerate(REQUESTS_OF_A_DAY):
             box = SimpleNamespace(topics=TOPICS)
             await ask(listener.session, box, name, arguments, f"c-{number}")
         await listener.until({f"reply.{name}" for name, _ in REQUESTS_OF_A_DAY})
         await listener.until({"event.ticket.printed", "event.number.called", "event.window.changed"})
-        await listener.until(
-            {"event.duty.changed", "event.text.shown", "event.display.failed", "event.terminal.offline"}
-        )
-        await listener.until({"event.command.finished"})
+        await listener.until({"event.duty.changed", "event.text.shown", "event.display.failed"})
+        await listener.until({"event.terminal.offline", "event.command.finished"})
     assert listener.wrong() == []
     refused = [body["data"] for _, body in listener.heard["reply.alert.acknowledge"]]
     assert (refused[-1]["state"], refused[-1]["result"]) == ("rejected", {})
+    everything = json.dumps(listener.heard) + "".join(logged)
+    assert "terminal/eye/state" in everything and "HALLCTL_TEST_CAMERA" in document_in(listener)
+    assert "geheim" not in everything + document_in(listener)
+
+
+def document_in(listener: "Listener") -> str:
+    """The hall document that ``config.get`` brought."""
+    return "".join(
+        base64.b64decode(body["data"]["result"]["data"]).decode() for _, body in listener.heard["reply.config.get"]
+    )
 
 
 REQUESTS_OF_A_DAY = [
@@ -166,10 +181,19 @@ REQUESTS_OF_A_DAY = [
 
 
 def box_of(folder: Path, broker, address: str) -> Path:
-    """A hall with a printer that works, and a display that nobody has plugged in."""
-    terminals = [printer("p1", address), {"id": "d1", "driver": "onbon-bx", "port": "tcp://127.0.0.1:9"}]
+    """A hall with a printer that works, and a display and a camera that nobody has plugged in; with passwords."""
+    secret = {"username": "li", "password": {"env": "HALLCTL_TEST_CAMERA"}}
+    terminals = [
+        printer("p1", address),
+        {"id": "d1", "driver": "onbon-bx", "port": "tcp://127.0.0.1:9"},
+        {"id": "eye", "driver": "camera", "options": {"url": "rtsp://127.0.0.1:9/x", **secret}},
+    ]
     windows = [{"id": "w1", "label": "1", "display": "d1"}]
-    return write(folder, broker, terminals, windows=windows, tickets=[LAYOUT])
+    path = write(folder, broker, terminals, windows=windows, tickets=[LAYOUT])
+    controller = yaml.safe_load(path.read_text())
+    controller["broker"] |= {"username": "box", "password": {"env": "HALLCTL_TEST_BROKER"}}
+    path.write_text(yaml.safe_dump(controller))
+    return path
 
 
 class Listener:
