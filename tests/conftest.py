@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from published import events_are_as_published, logs_are_as_published  # noqa: F401  # fixtures of every test
 
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 IOTCORE_TOML = """\
