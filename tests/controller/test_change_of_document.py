@@ -41,35 +41,41 @@ async def test_only_the_terminal_whose_settings_changed_is_started_anew(tmp_path
 @pytest.mark.rule("MQ-15")
 async def test_a_terminal_that_moves_to_another_port_leaves_the_old_one_and_two_may_swap_theirs(tmp_path):
     one, two = CountedPrinter(), CountedPrinter()
-    async with on_tcp(one) as first, on_tcp(two) as second:
-        async with Floor(tmp_path, hall(terminals=[printer("p1", first)])) as floor:
-            await floor.online("p1")
-            assert await floor.apply(terminals=[printer("p1", second)]) == changed(restarted=["p1"])
-            await floor.online("p1")
-            assert (await floor.do("ticket.print", fields={"number": "A001"})).state is ReplyState.SUCCEEDED
-            assert (len(one.tickets), len(two.tickets)) == (0, 1)
-            await floor.apply(terminals=[printer("p1", second), printer("p2", first)])
-            await floor.online("p1", "p2")
-            swapped = await floor.apply(terminals=[printer("p1", first), printer("p2", second)])
-            assert swapped == changed(restarted=["p1", "p2"])
-            await floor.online("p1", "p2")
-            await floor.do("ticket.print", printer="p1", fields={"number": "A002"})
-            assert [ticket.lines for ticket in one.tickets] == [("A002",)]
+    async with (
+        on_tcp(one) as first,
+        on_tcp(two) as second,
+        Floor(tmp_path, hall(terminals=[printer("p1", first)])) as floor,
+    ):
+        await floor.online("p1")
+        assert await floor.apply(terminals=[printer("p1", second)]) == changed(restarted=["p1"])
+        await floor.online("p1")
+        assert (await floor.do("ticket.print", fields={"number": "A001"})).state is ReplyState.SUCCEEDED
+        assert (len(one.tickets), len(two.tickets)) == (0, 1)
+        await floor.apply(terminals=[printer("p1", second), printer("p2", first)])
+        await floor.online("p1", "p2")
+        swapped = await floor.apply(terminals=[printer("p1", first), printer("p2", second)])
+        assert swapped == changed(restarted=["p1", "p2"])
+        await floor.online("p1", "p2")
+        await floor.do("ticket.print", printer="p1", fields={"number": "A002"})
+        assert [ticket.lines for ticket in one.tickets] == [("A002",)]
 
 
 async def test_terminals_are_added_and_removed_and_the_rest_goes_on(tmp_path):
     one, two = CountedPrinter(), CountedPrinter()
-    async with on_tcp(one) as first, on_tcp(two) as second:
-        async with Floor(tmp_path, hall(terminals=[printer("p1", first)])) as floor:
-            await floor.online("p1")
-            assert await floor.apply(terminals=[printer("p1", first), printer("p2", second)]) == changed(["p2"])
-            await floor.online("p2")
-            assert await floor.apply(terminals=[printer("p2", second)]) == changed(stopped=["p1"])
-            assert set(floor.controller._floor.states()) == {"p2"}
-            reply = await floor.do("ticket.print", printer="p1", fields={"number": "A001"})
-            assert (reply.state, reply.code) == (ReplyState.REJECTED, "printer.unknown")
-            reply = await floor.do("ticket.print", fields={"number": "A001"})
-            assert reply.state is ReplyState.SUCCEEDED
+    async with (
+        on_tcp(one) as first,
+        on_tcp(two) as second,
+        Floor(tmp_path, hall(terminals=[printer("p1", first)])) as floor,
+    ):
+        await floor.online("p1")
+        assert await floor.apply(terminals=[printer("p1", first), printer("p2", second)]) == changed(["p2"])
+        await floor.online("p2")
+        assert await floor.apply(terminals=[printer("p2", second)]) == changed(stopped=["p1"])
+        assert set(floor.controller._floor.states()) == {"p2"}
+        reply = await floor.do("ticket.print", printer="p1", fields={"number": "A001"})
+        assert (reply.state, reply.code) == (ReplyState.REJECTED, "printer.unknown")
+        reply = await floor.do("ticket.print", fields={"number": "A001"})
+        assert reply.state is ReplyState.SUCCEEDED
     assert (one.openings, two.openings) == (1, 1)
 
 
@@ -180,18 +186,21 @@ async def test_the_alerts_of_a_removed_terminal_are_over_and_those_of_others_sta
     one, two = CountedPrinter(), CountedPrinter()
     one.remove_paper()
     two.remove_paper()
-    async with on_tcp(one) as first, on_tcp(two) as second:
-        async with Floor(tmp_path, hall(terminals=[printer("p1", first), printer("p2", second)])) as floor:
-            both = {("terminal.fault", "p1", "paper.end"), ("terminal.fault", "p2", "paper.end")}
-            await until(lambda: floor.alerts == both)
-            await floor.apply(terminals=[printer("p1", first)])
-            assert floor.alerts == {("terminal.fault", "p1", "paper.end")}
-            cleared = [one for one in await floor.log("terminal.fault") if one["state"] == "cleared"]
-            assert [(one["subject"], one["data"]["over"]) for one in cleared] == [("p2", "removed")]
-            slower = {**printer("p1", first), "options": {"poll_every_s": 0.6}}
-            one.load_paper()
-            await floor.apply(terminals=[slower])
-            await until(lambda: not floor.alerts)  # what was over while it was started anew is told all the same
+    async with (
+        on_tcp(one) as first,
+        on_tcp(two) as second,
+        Floor(tmp_path, hall(terminals=[printer("p1", first), printer("p2", second)])) as floor,
+    ):
+        both = {("terminal.fault", "p1", "paper.end"), ("terminal.fault", "p2", "paper.end")}
+        await until(lambda: floor.alerts == both)
+        await floor.apply(terminals=[printer("p1", first)])
+        assert floor.alerts == {("terminal.fault", "p1", "paper.end")}
+        cleared = [one for one in await floor.log("terminal.fault") if one["state"] == "cleared"]
+        assert [(one["subject"], one["data"]["over"]) for one in cleared] == [("p2", "removed")]
+        slower = {**printer("p1", first), "options": {"poll_every_s": 0.6}}
+        one.load_paper()
+        await floor.apply(terminals=[slower])
+        await until(lambda: not floor.alerts)  # what was over while it was started anew is told all the same
 
 
 class Breaks(Exception):
@@ -231,10 +240,14 @@ async def test_a_change_that_fails_anywhere_is_taken_back_to_exactly_what_ran(tm
 
 async def test_changes_are_made_one_after_the_other_and_the_last_one_counts(tmp_path):
     devices = [CountedPrinter() for _ in range(3)]
-    async with on_tcp(devices[0]) as a, on_tcp(devices[1]) as b, on_tcp(devices[2]) as c:
-        async with Floor(tmp_path, hall(terminals=[printer("p1", a)])) as floor:
-            documents = [[printer("p1", b)], [printer("p2", c)], [printer("p1", c), printer("p2", a)]]
-            await asyncio.gather(*(floor.apply(terminals=terminals) for terminals in documents))
-            await floor.online("p1", "p2")
-            await floor.do("ticket.print", printer="p1", fields={"number": "A001"})
-            assert [len(device.tickets) for device in devices] == [0, 0, 1]
+    async with (
+        on_tcp(devices[0]) as a,
+        on_tcp(devices[1]) as b,
+        on_tcp(devices[2]) as c,
+        Floor(tmp_path, hall(terminals=[printer("p1", a)])) as floor,
+    ):
+        documents = [[printer("p1", b)], [printer("p2", c)], [printer("p1", c), printer("p2", a)]]
+        await asyncio.gather(*(floor.apply(terminals=terminals) for terminals in documents))
+        await floor.online("p1", "p2")
+        await floor.do("ticket.print", printer="p1", fields={"number": "A001"})
+        assert [len(device.tickets) for device in devices] == [0, 0, 1]
