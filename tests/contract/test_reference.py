@@ -240,6 +240,7 @@ class Listener:
         for name, messages in self.heard.items():
             if name not in but:
                 found += [f"{topic}: {line}" for topic, body in messages for line in wrong_with(name, body)]
+                found += [f"{topic}: no schema {one}" for topic, body in messages if (one := unknown_schema(body))]
         return found
 
     async def _listen(self) -> None:
@@ -264,6 +265,13 @@ class Listener:
             return f"reply.{self._asked[body['data']['command']]}", channel
         (message,) = ASYNCAPI["channels"][channel]["messages"]
         return ASYNCAPI["components"]["messages"][message]["name"], channel
+
+
+def unknown_schema(body: dict) -> str:
+    """The schema that a message names, where nobody has published it."""
+    named = body.get("dataschema", "")
+    known = {schema["$id"] for schema in SCHEMAS.values()}
+    return "" if named == "" or named in known else named
 
 
 LIMITS = {
