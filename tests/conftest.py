@@ -1,5 +1,6 @@
 """Real brokers for tests: mosquitto on a free port of 127.0.0.1, or iotcore from pip."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -64,8 +65,13 @@ class TestBroker:
 
     def _end(self, number: int) -> None:
         if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(10)
+            for _ in range(20):  # a mosquitto that has just begun may miss the first SIGTERM
+                self._process.send_signal(number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(0.5)
+                    break
+            else:
+                raise AssertionError(f"the {self.kind} of {self.folder} does not end")
             self._process = None
 
     def _arguments(self) -> list[str]:
