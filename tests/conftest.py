@@ -41,19 +41,19 @@ class TestBroker:
         self.kind = kind
         self.host = "127.0.0.1"
         self.port = _free_port()
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.extra = ""
 
     def start(self) -> None:
-        with (self._folder / "broker.log").open("ab") as log:
+        with (self.folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(self._arguments(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         for _ in range(200):
             with socket.socket() as probe:
                 if probe.connect_ex((self.host, self.port)) == 0:
                     return
             time.sleep(0.02)
-        raise AssertionError((self._folder / "broker.log").read_text(errors="replace"))
+        raise AssertionError((self.folder / "broker.log").read_text(errors="replace"))
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
@@ -69,10 +69,10 @@ class TestBroker:
 
     def _arguments(self) -> list[str]:
         if self.kind == "iotcore":
-            config = self._folder / "iotcore.toml"
+            config = self.folder / "iotcore.toml"
             config.write_text(IOTCORE_TOML.format(port=self.port))
             return [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "ERROR"]
-        config = self._folder / "mosquitto.conf"
+        config = self.folder / "mosquitto.conf"
         lines = [f"listener {self.port} {self.host}", "max_packet_size 262144", "max_queued_messages 10000"]
         if os.geteuid() == 0:
             lines.append("user root")  # else it becomes the user mosquitto and can't read the test's folder

@@ -139,6 +139,8 @@ class HallFloor:
         shown = {name: self.hall.message_for(name) for name in self.terminals.displays}
         pictures = await asyncio.to_thread(self._logos, document)
         leaving = self.terminals.leaving(document)
+        wanted = {terminal.id for terminal in document.terminals}
+        self.tickets.close(leaving - wanted)
         await self.terminals.stop(leaving, document)
         await self.terminals.stop_buses(document)
         self._out.clear()
@@ -171,7 +173,8 @@ class HallFloor:
         displays = {name for name in self.terminals.displays if self.hall.message_for(name) != shown.get(name)}
         pads = {name for name, card in self._staff.items() if card != staff.get(name)}
         for name in sorted((displays | pads) & self.terminals.supervisors.keys() - started):
-            self.do_later(self.executor.restore(name))
+            nobodys = name in displays and self.hall.message_for(name) is None
+            self.do_later(self.executor.blank(name) if nobodys else self.executor.restore(name))
 
     async def clear_what_is_gone(self) -> None:
         """Alerts of an earlier run about what this document does not have: nobody would ever clear them."""

@@ -5,7 +5,7 @@ is in the event, so that a person can look.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -69,14 +69,19 @@ class TicketDesk:
         self._wait_s = document.printing.wait_s
         fallbacks = {terminal.id: terminal.fallback for terminal in document.terminals}
         limit = document.printing.queue_limit
-        for name in self._lanes.keys() - self._printers.keys():
-            self._lanes.pop(name).stop("this printer was taken out of the hall")
+        self.close(self._lanes.keys() - self._printers.keys())
         for name in self._printers:
             chain = chain_of(name, fallbacks)
             if name in self._lanes:
                 self._lanes[name].adopt(chain, limit)
             else:
                 self._lanes[name] = Lane(chain, self._printers, self._clock, limit)
+
+    def close(self, printers: Iterable[str]) -> None:
+        """These printers leave the hall: what waits for them fails now, what one of them prints is finished."""
+        for name in printers:
+            if (lane := self._lanes.pop(name, None)) is not None:
+                lane.stop("this printer was taken out of the hall")
 
     def stop(self) -> None:
         """The daemon stops: jobs that wait fail now, the one that prints is finished."""

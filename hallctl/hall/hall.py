@@ -23,6 +23,7 @@ class Hall:
     def __init__(self, document: HallDocument) -> None:
         self._document = document
         self._windows = {window.id: Window(window) for window in document.windows}
+        self._gone: dict[str, Window] = {}  # taken out by another document: it may be taken back
         self._calls: deque[tuple[str, str]] = deque(maxlen=document.main_boards.lines)
         self._texts: dict[str, DisplayMessage] = {}
         self._answers: deque[str] = deque(maxlen=ANSWERS_KEPT)
@@ -30,12 +31,13 @@ class Hall:
 
     def adopt(self, document: HallDocument) -> None:
         """Go on with another document: windows that stay keep what they are doing, calls and texts stand."""
-        before = self._windows
+        before = self._gone | self._windows
         self._document = document
         self._windows = {
             window.id: replace(before[window.id], config=window) if window.id in before else Window(window)
             for window in document.windows
         }
+        self._gone = {name: window for name, window in before.items() if name not in self._windows}
         self._calls = deque(self._calls, maxlen=document.main_boards.lines)
         self._by_terminal = _by_terminal(document)
         known = {terminal.id for terminal in document.terminals}

@@ -93,6 +93,10 @@ class Cluster:
         node.kill()
         node.wait()
 
+    def lives(self, number: int) -> bool:
+        """Whether this node has not been killed."""
+        return number in self._nodes
+
     def stop(self) -> None:
         for number in list(self._nodes):
             self.kill(number)

@@ -1,11 +1,13 @@
 """The brokers that the contract has to hold on, each with what it can't do; and simulated controllers on them."""
 
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from conftest import TestBroker
 from contract.clusters import Balancer, Cluster, missing
 from fleet.conftest import CLOCK, Fleet
 
@@ -15,7 +17,10 @@ from hallctl.link import BrokerSettings, Session
 
 @dataclass(frozen=True)
 class Place:
-    """Where a broker is, and what it is known to lose. ``lists``: most retained messages that a wildcard brings."""
+    """Where a broker is, and what it is known to lose.
+
+    ``restart``: killed, and back without anything that it knew; ``crash``: killed, and back with what is on ``disk``.
+    """
 
     name: str
     settings: BrokerSettings
@@ -23,6 +28,8 @@ class Place:
     retains_everywhere: bool = True
     most_boxes: int = 30
     restart: Callable[[], None] = lambda: None
+    disk: Path | None = None
+    crash: Callable[[], None] | None = None
 
     def session(self, name: str) -> Session:
         """Somebody at this broker."""
@@ -34,6 +41,15 @@ class Place:
         return Desk(self.settings, CLOCK, "li@centre", listen_s=0.0 if self.retains_everywhere else 1.5)
 
 
+MOSQUITTO_CONF = Path(__file__).parents[2] / "configs/broker/mosquitto/mosquitto.conf"
+LEFT_OUT = (
+    "allow_anonymous",
+    "acl_file",
+    "clientid_prefixes",
+    "max_packet_size",
+    "max_queued_messages",
+)  # or set by TestBroker
+MOST_AT_IOTCORE = 12  # of 8 retained topics each: a wildcard brings at most 100 there
 KINDS = [
     pytest.param("mosquitto", id="mosquitto"),
     pytest.param("mosquitto-3.1.1", id="mosquitto-3.1.1"),
@@ -71,17 +87,40 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             )
             yield Place(kind, settings, keeps_sessions=False, retains_everywhere=False)
         return
-    broker = request.getfixturevalue("make_broker")("iotcore" if kind == "iotcore" else "mosquitto")
+    yield place_of(request.getfixturevalue("make_broker")("iotcore" if kind == "iotcore" else "mosquitto"), kind)
 
-    def restart() -> None:
-        broker.kill()
-        broker.start()
 
+def place_of(broker: TestBroker, kind: str) -> Place:
+    """A single broker; mosquitto with the settings of configs/broker/mosquitto."""
+    version = "3.1.1" if kind.endswith("3.1.1") else "5"
     settings = BrokerSettings(broker.host, broker.port, protocol=version)
-    few = (
-        kind == "iotcore"
-    )  # a wildcard brings at most 100 retained messages there: brokers of the demo, not of a centre
-    yield Place(kind, settings, keeps_sessions=not few, most_boxes=12 if few else 30, restart=restart)
+    if kind == "iotcore":
+        return Place(kind, settings, keeps_sessions=False, most_boxes=MOST_AT_IOTCORE, restart=lambda: again(broker))
+    broker.stop()
+    folder = broker.folder / "kept"
+    folder.mkdir(exist_ok=True)
+    broker.extra = production_settings(folder)
+    broker.start()
+
+    def forget() -> None:
+        shutil.rmtree(folder)
+        folder.mkdir()
+
+    return Place(kind, settings, restart=lambda: again(broker, forget), disk=folder, crash=lambda: again(broker))
+
+
+def again(broker: TestBroker, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Killed, and started on the same port."""
+    broker.kill()
+    meanwhile()
+    broker.start()
+
+
+def production_settings(folder: Path) -> str:
+    """What configs/broker/mosquitto says of persistence and limits; tests/security tries TLS and the access list."""
+    lines = MOSQUITTO_CONF.read_text(encoding="utf-8").split("\nlistener ")[0].splitlines()
+    kept = [line for line in lines if line and not line.startswith(("#", *LEFT_OUT))]
+    return "\n".join([*kept, "allow_anonymous true", f"persistence_location {folder}/"])
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def printer(name, address):
 
 
 @contextlib.asynccontextmanager
-async def daemon(config: Path, expected_exit=0):
+async def daemon(config: Path, expected_exit=0, logged: list[str] | None = None):
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hallctl.cli.main", "run", str(config), stderr=asyncio.subprocess.PIPE
     )
@@ -57,6 +57,8 @@ async def daemon(config: Path, expected_exit=0):
         if process.returncode is None:
             process.terminate()
         text = (await log).decode()
+        if logged is not None:
+            logged.append(text)
         assert await process.wait() == expected_exit, text
 
 

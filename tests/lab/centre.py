@@ -5,7 +5,7 @@ import socket
 import subprocess
 import threading
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ EXPIRES_S = 900.0
 
 
 class Centre:
-    """What is true at the centre. ``entries``: the box's log by sequence number, as it arrived."""
+    """What is true at the centre. ``entries``: the box's log by sequence number; ``heard``: how often each was told."""
 
     def __init__(self, folder: Path) -> None:
         self.port = _free_port()
         self.entries: dict[int, dict[str, Any]] = {}
+        self.heard: Counter[int] = Counter()
         self.contradictions: list[str] = []
         self.replies: dict[str, list[Reply]] = defaultdict(list)
         self.state: dict[str, Any] = {}
@@ -53,7 +54,7 @@ class Centre:
         with self._lock:
             for topic in (TOPICS.state, *(TOPICS.terminal(name) for name in self.terminals)):
                 self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish(10)
-            for memory in (self.entries, self.contradictions, self.replies, self.state, self.terminals):
+            for memory in (self.entries, self.heard, self.contradictions, self.replies, self.state, self.terminals):
                 memory.clear()  # type: ignore[attr-defined]  # each has it
 
     def send(self, name: str, arguments: dict[str, Any], command: str = "") -> str:
@@ -119,6 +120,7 @@ class Centre:
         seq = entry.get("seq")
         if seq is None:
             return
+        self.heard[seq] += 1
         known = self.entries.setdefault(seq, entry)
         if (known["type"], known["data"], known["boot"]) != (entry["type"], entry["data"], entry["boot"]):
             self.contradictions.append(f"{seq} was {known} and is {entry}")

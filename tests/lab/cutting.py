@@ -28,11 +28,13 @@ def in_tickets(box: Box) -> None:
 
 @scenario("power cut: while some tickets are out, numbers are called and a citizen has just rated")
 def in_everything(box: Box) -> None:
+    thanked = box.device("look")["thanked"]
+
     def rated(commands: list[str]) -> bool:
         look = box.device("look")
         if look["pad_lit"]:
             box.device("rate", key=0)
-        return look["thanked"] > 0 and any(box.centre.final(one) for one in commands)
+        return look["thanked"] > thanked and any(box.centre.final(one) for one in commands)
 
     _cut(box, "P3", rated)
 

@@ -35,8 +35,9 @@ def _struck(box: Box, signal: str, result: str) -> None:
 def whole(box: Box, before: dict[int, dict[str, object]]) -> None:
     """The log has every number, and what the centre had heard stands in it as it was heard."""
     last = box.query("SELECT max(seq) FROM log")[0][0]
-    box.centre.ask("replay", **{"from": 1, "to": last})
-    until("the log is heard again", lambda: len(box.centre.entries) >= last)
+    told = box.centre.heard.copy()
+    box.centre.send("replay", {"from": 1, "to": last})
+    until("the whole log is told again", lambda: all(box.centre.heard[seq] > told[seq] for seq in range(1, last + 1)))
     rows = {row[0] for row in box.query("SELECT seq FROM log")}
     missing = sorted(set(before) - rows)
     assert missing == [], f"heard by the centre, and not in the log: {missing}"

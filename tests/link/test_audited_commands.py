@@ -67,12 +67,14 @@ async def test_a_repeat_is_answered_and_not_audited_again(bench):
     assert len(await bench.audits()) == 1
 
 
+@pytest.mark.rule("MQ-11")
 async def test_an_expired_command_is_audited(bench):
     await bench.send(expires_s=-1)
     (audit,) = await bench.audits()
     assert (audit["state"], audit["code"]) == ("expired", "command.expired")
 
 
+@pytest.mark.rule("MQ-11")
 async def test_a_refusal_because_of_the_clock_is_audited(tmp_path):
     bench = Bench(tmp_path, synchronised=False)
     await bench.send()

@@ -119,6 +119,10 @@ class SimulatedController:
         return Reply(command.id, ReplyState.SUCCEEDED, data={"simulated": True, "by": command.by})
 
 
+# What a keypad says, as a controller writes it (hallctl.link.event_data).
+KEY = {"keypad": "k1", "window": None, "key": "next", "handled": False, "refused": None, "ticket": None}
+
+
 class _Daemon:
     """One run of a simulated controller's daemon."""
 
@@ -168,7 +172,7 @@ class _Daemon:
         """Until it dies, or is cancelled."""
         self.floor.begin(self.twin.hall, on_trial=self.twin.on_trial)
         await self.uplink.only_terminals(self.floor.states())
-        await self.outbox.append(Event(EventType.CONTROLLER_STARTED, {"boot": self.outbox.identity.boot}))
+        await self.outbox.append(self._started())
         work = [asyncio.create_task(one) for one in (self.uplink.run(), self.twin.run(), self._chatter())]
         death = asyncio.create_task(self._dead.wait())
         try:
@@ -179,6 +183,11 @@ class _Daemon:
             for task in [*work, death]:
                 task.cancel()
             await asyncio.gather(*work, death, return_exceptions=True)
+
+    def _started(self) -> Event:
+        terminals = len(self.floor.states())
+        about = {"boot": self.outbox.identity.boot, "version": __version__, "terminals": terminals}
+        return Event(EventType.CONTROLLER_STARTED, {**about, "quarantined": [], "doubtful_commands": []})
 
     async def _config_get(self, command: Command) -> Reply:
         """As the controller answers it."""
@@ -201,4 +210,4 @@ class _Daemon:
             await self._box._clock.sleep(pace or 3600.0)
             if pace:
                 number += 1
-                await self.outbox.append(Event(EventType.KEY_PRESSED, {"key": "next", "number": number}))
+                await self.outbox.append(Event(EventType.KEY_PRESSED, {**KEY, "argument": str(number)}))

@@ -19,7 +19,6 @@ from hallctl.driver import WireSimulator
 
 ADDRESS = 3
 MODULES = "configfs libcomposite usb_f_printer usb_f_acm usb_f_hid usblp cdc_acm usbhid hid_generic evdev"
-_LOOK_S = 0.1
 _TREMBLE_S = 0.2
 _BRIGHTNESS = (112, 144)  # around the driver's own 128; wide enough that two pictures are rarely the same
 _CID_BRIGHTNESS, _VIDIOC_S_CTRL = 0x00980900, 0xC008561C  # linux/v4l2-controls.h, linux/videodev2.h
@@ -52,6 +51,24 @@ class Line:
     def feed(self, data: bytes) -> bytes:
         """Each hears it; what they answer goes out one behind the other."""
         return b"".join(device.feed(data) for device in self._devices)
+
+
+class TellingPrinter(EscposSimulator):
+    """Tells the host of every ticket before it confirms it: after a power cut nobody else knows what is on paper."""
+
+    def __init__(self, name: str, tell: Tell) -> None:
+        super().__init__()
+        self._name = name
+        self._tell = tell
+        self._count = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """As the printer does; then tell."""
+        answer = super().feed(data)
+        for ticket in self.tickets[self._count :]:
+            self._tell(printed=self._name, lines=ticket.lines)
+        self._count = len(self.tickets)
+        return answer
 
 
 class Camera:
@@ -92,8 +109,10 @@ class Devices:
     """All of them; each is obeyed by name."""
 
     def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self._printers = {"printer-usb": Gadget("LAB0001"), "printer-lp": Gadget("LAB0002")}
+        self._printers = {
+            name: Gadget(serial, TellingPrinter(name, tell))
+            for name, serial in (("printer-usb", "LAB0001"), ("printer-lp", "LAB0002"))
+        }
         self._display = PingAnLiHeSimulator(address=ADDRESS)
         self._pad = Ff68PadSimulator(address=ADDRESS, repeat_s=1.0)
         self._keyboard = KeyboardGadget("LAB0004")
@@ -103,7 +122,6 @@ class Devices:
             "keyboard": self._keyboard,
             "camera": Camera(),
         }
-        self._watch: asyncio.Task[None] | None = None
         self._orders: dict[str, Callable[..., Awaitable[Any]]] = {
             "plug": self._plug,
             "unplug": self._unplug,
@@ -129,17 +147,6 @@ class Devices:
             if isinstance(device, Gadget):
                 await device.__aenter__()
             await device.plug(socket)
-        self._watch = asyncio.create_task(self._tell_tickets())
-
-    async def _tell_tickets(self) -> None:
-        """What comes out of a printer is told at once: after a power cut nobody else knows."""
-        told = dict.fromkeys(self._printers, 0)
-        while True:
-            for name, printer in self._printers.items():
-                for ticket in printer.sim.tickets[told[name] :]:
-                    self._tell(printed=name, lines=ticket.lines)
-                told[name] = len(printer.sim.tickets)
-            await asyncio.sleep(_LOOK_S)
 
     async def _plug(self, name: str, socket: int = 0) -> None:
         await self._all[name].plug(socket)
