@@ -84,7 +84,7 @@ class Centre:
     async def command(self, name: str, **data: object) -> Reply:
         """Ask the controller to do something; gives its final reply."""
         async with self._turn:
-            reply = await send_command(self._asking, TOPICS, name, data, self._clock)
+            reply = await send_command(self._asking, TOPICS, name, data, self._clock, by="demo")
         self.replies[reply.state.value] += 1
         return reply
 
