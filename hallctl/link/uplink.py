@@ -186,8 +186,8 @@ class Uplink:
         will = Will(self._topics.state, self._state("offline", "connection_lost", will=True))
         try:
             present = await session.connect(will, session_expiry_s=SESSION_EXPIRY_S, clean=False)
+            await self._subscribe(session)  # first: whoever sees the birth may send a command at once
             await session.publish(self._topics.state, self._state("online"), retain=True)
-            await self._subscribe(session)
             self._session, self.connected, self.reason, self._switching = session, True, "", False
             self._log.info("broker connected", broker=self._settings.host, session_present=present)
             await self._work(session)

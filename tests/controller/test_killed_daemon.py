@@ -10,6 +10,8 @@ from hallctl.driver import on_tcp
 from hallctl.link.configuration import ApplyStatus, document_hash
 from hallctl.twin.store import CHECKPOINTS, TwinStore
 
+pytestmark = pytest.mark.slow  # a daemon is started and killed at every step: minutes
+
 APPLIED, APPLYING, BACK, REJECTED = (
     ApplyStatus.APPLIED,
     ApplyStatus.APPLYING,
@@ -200,8 +202,6 @@ FATAL = '''
 import os
 
 from hallctl.driver import Attachment, Capability, DriverOptions, DriverPlugin
-
-pytestmark = pytest.mark.slow  # a daemon is started and killed at every step: minutes
 
 
 def make(context, options):
