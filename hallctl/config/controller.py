@@ -33,8 +33,8 @@ class BrokerTls(Section):
     key_file: Path | None = Field(default=None, description="this controller's private key, for mutual TLS")
     identity: Path | None = Field(
         default=None,
-        description="key and certificate in one file that `hallctl enroll` makes and the daemon renews; "
-        "in place of cert_file and key_file",
+        description="key and certificate in one file that `hallctl enroll` makes and the daemon renews, in place of "
+        "cert_file and key_file; in a folder that the daemon may write: /var/lib/hallctl/identity.pem",
     )
     warn_days: float = Field(
         default=14, ge=0, le=365, description="an alert is raised when the certificate has less than this left, days"

@@ -135,11 +135,11 @@ class Identity:
         with files.locked(self._lock):
             files.remove(self._previous)
 
-    def go_back(self) -> Pair | None:
-        """The broker does not take the pair: use the one before it again; gives it."""
+    def go_back(self, now: datetime) -> Pair | None:
+        """The broker does not take the pair: use the one before it again, and give it; ``None`` where it has ended."""
         with files.locked(self._lock):
-            previous = files.read(self._previous)
-            if previous is None:
+            previous, before = files.read(self._previous), self._pair(self._previous)
+            if previous is None or before is None or now >= before.lifetime[1]:
                 return None
             files.write(self.path, previous, files.PRIVATE)
             files.remove(self._previous)

@@ -56,8 +56,10 @@ class Renewal:
 
     async def run(self) -> None:
         """Look at the certificate at once, then once an hour, and when it has to be renewed; for ever."""
-        with contextlib.suppress(EnrollError):  # told by the first look
+        try:
             self._identity.tidy()
+        except EnrollError as exc:  # at the start, not months later
+            self._log.warning("the certificate will not be renewed", message=exc.message, hint=exc.hint)
         while True:
             await self._look()
             await self._clock.sleep(self._next_look_s())
@@ -94,7 +96,7 @@ class Renewal:
         if not isinstance(why, CertificateRefused):
             return
         try:
-            if not self._identity.on_trial or self._identity.go_back() is None:
+            if not self._identity.on_trial or self._identity.go_back(self._clock.now()) is None:
                 return
         except EnrollError as exc:
             self._log.warning("the certificate can't be put back", message=exc.message, hint=exc.hint)

@@ -33,15 +33,13 @@ class Echo:
         return (self._topic,)
 
     async def connected(self, session: Session) -> None:
-        """Wait for it, then hear of it no more."""
-        self._came.clear()
+        """Wait for it, then hear of it no more. It may have come before this begins."""
         try:
-            async with self._clock.timeout(PATIENCE_S):
-                await self._came.wait()
-            self._tell(True)
-        except TimeoutError:
-            self._tell(False)
-        await session.unsubscribe(self._topic)
+            self._tell(await self._comes())
+            await session.unsubscribe(self._topic)
+            await asyncio.Event().wait()  # until the session ends: what is on its way counts for no other one
+        finally:
+            self._came.clear()
 
     async def heard(self, message: Message) -> None:
         """Only what this run of the daemon said counts."""
@@ -54,6 +52,14 @@ class Echo:
 
     def lost(self, why: LinkError) -> None:
         """The next connect asks anew."""
+
+    async def _comes(self) -> bool:
+        try:
+            async with self._clock.timeout(PATIENCE_S):
+                await self._came.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _tell(self, heard: bool) -> None:
         was, self.heard_back = self.heard_back, heard

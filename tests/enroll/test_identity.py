@@ -76,14 +76,22 @@ def test_a_renewal_keeps_the_pair_before_until_it_is_confirmed(identity, ca):
     first = install(identity, ca, signed(ca, identity.ask(NAME)))
     second = install(identity, ca, signed(ca, identity.ask(NAME)))
     assert identity.on_trial
-    assert identity.go_back().serial == first.serial
+    assert identity.go_back(NOW).serial == first.serial
     third = install(identity, ca, signed(ca, identity.ask(NAME)))
     install(identity, ca, signed(ca, identity.ask(NAME)))
-    assert identity.go_back().serial == first.serial  # neither of the two was ever taken by the broker
+    assert identity.go_back(NOW).serial == first.serial  # neither of the two was ever taken by the broker
     install(identity, ca, signed(ca, identity.ask(NAME)))
     identity.confirm()
-    assert identity.go_back() is None
+    assert identity.go_back(NOW) is None
     assert identity.current().serial not in (first.serial, second.serial, third.serial)
+
+
+def test_nobody_goes_back_to_a_certificate_that_has_expired(identity, ca):
+    install(identity, ca, signed(ca, identity.ask(NAME), days=1))
+    late = NOW + timedelta(days=2)
+    new = install(identity, ca, signed(ca, identity.ask(NAME), now=late), now=late)
+    assert identity.go_back(late) is None
+    assert identity.current().serial == new.serial
 
 
 def test_what_is_wrong_with_a_certificate_is_said_and_nothing_changes(identity, ca, tmp_path):

@@ -17,6 +17,8 @@ def guarded(tmp_path, pki):
     if MOSQUITTO is None:
         pytest.skip("mosquitto is not installed: scripts/test installs it")
     broker = GuardedBroker(tmp_path / "broker", pki)
-    broker.start()
-    yield broker
-    broker.stop()
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()

@@ -407,3 +407,54 @@ def _lines_of_key(path: Path) -> list[bytes]:
 def test_the_example_lets_a_box_ask_and_hear_the_answer() -> None:
     text = (EXAMPLE / "acl").read_text()
     assert "pattern write hall/v1/%u/enroll/request" in text
+
+
+async def test_a_certificate_that_can_not_be_renewed_where_it_stands_is_told_at_the_start(
+    guarded: GuardedBroker, pki: Pki, clock, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    renewal = Renewal(
+        Identity(tmp_path / "file" / "identity.pem"),
+        TOPICS,
+        ca_file=None,
+        expiry=Expiry(timedelta(days=14), _nothing, _nothing, clock),
+        clock=clock,
+        log=structlog.get_logger(),
+        reconnect=lambda: None,
+    )
+    with capture_logs() as logs:
+        task = asyncio.create_task(renewal.run())
+        await clock.advance(1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert "the certificate will not be renewed" in [one["event"] for one in logs]
+
+
+async def _nothing(*_arguments: object) -> None: ...
+
+
+async def test_a_certificate_that_others_renew_is_watched(pki: Pki, clock) -> None:
+    path = pki.issue(NAME, days=60)
+    told: list[str] = []
+
+    async def warn(message, _ends):
+        told.append(message)
+
+    async def all_clear():
+        told.clear()
+
+    task = asyncio.create_task(Expiry(timedelta(days=7), warn, all_clear, clock).watch(path, structlog.get_logger()))
+    await clock.advance(50 * 86400, rounds=2)
+    assert told == []
+    await clock.advance(4 * 86400, rounds=2)
+    assert "expires in 6.0 days" in told[-1]
+    assert str(path) in told[-1]
+    path.write_bytes(pki.issue("gulou/box-2", at=clock.now(), days=60).read_bytes())
+    await clock.advance(3600, rounds=2)
+    assert told == []
+    path.write_text("rubbish")
+    with capture_logs() as logs:
+        await clock.advance(3600, rounds=2)
+    assert "the certificate can't be looked at" in [one["event"] for one in logs]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from hallctl.clock import ManualClock, SystemClock
 from hallctl.errors import LinkError
 from hallctl.fleet import send_command
-from hallctl.link import BrokerSettings, CommandIntake, Echo, Lease, Topics, Uplink
+from hallctl.link import BrokerSettings, CommandIntake, Echo, Lease, Message, Topics, Uplink
 from hallctl.link.echo import PATIENCE_S
 from hallctl.link.payloads import ControllerState
 from hallctl.model import Reply, ReplyState
@@ -144,3 +144,22 @@ async def test_a_desk_whose_command_is_dropped_in_silence_is_told_what_to_check(
     assert ("did not answer" if may_read else "nothing is known of controller") in caught.value.message
     assert "access list" in caught.value.hint
     await session.disconnect()
+
+
+async def test_an_echo_that_comes_before_anybody_waits_counts_for_its_own_session_only() -> None:
+    class Heard:
+        async def unsubscribe(self, topic: str) -> None:
+            assert topic == TOPICS.state
+
+    clock = ManualClock()
+    echo = Echo(TOPICS.state, 1, clock=clock, log=structlog.get_logger())
+    birth = ControllerState(status="online", boot=1, lease_s=5).encode()
+    for came in (True, False):
+        if came:
+            await echo.heard(Message(TOPICS.state, birth, False, 1, 1))
+        waiting = asyncio.create_task(echo.connected(Heard()))
+        await clock.advance(PATIENCE_S + 1)
+        assert echo.heard_back is came
+        await echo.heard(Message(TOPICS.state, birth, False, 1, 2))  # late: of no use for the next session
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
