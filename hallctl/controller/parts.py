@@ -63,7 +63,7 @@ def supervise(
 
 def _looker(terminal: TerminalConfig, buses: Mapping[str, Bus]) -> Callable[[], bool | None]:
     """How to look whether the terminal's own port is there, or its bus is open."""
-    if terminal.bus in buses:
+    if terminal.bus and terminal.bus in buses:
         return partial(_is_open, buses[terminal.bus])
     if not terminal.port:
         return lambda: None
