@@ -17,6 +17,8 @@ from hallctl.driver.advice import advise
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError
 
+_OF_A_HALL = ("/buses", "/terminals", "/windows")
+
 
 @click.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
@@ -52,7 +54,8 @@ def _controller(path: Path, errors: list[ConfigError], *, secrets: bool) -> Cont
     try:
         config = load_controller(path)
     except ConfigErrors as exc:
-        errors += exc.errors
+        is_hall = any(error.pointer in _OF_A_HALL for error in exc.errors)
+        errors += [_other_document(path)] if is_hall else exc.errors
         return None
     for loc, secret in _secrets(config) if secrets else ():
         try:
@@ -61,6 +64,11 @@ def _controller(path: Path, errors: list[ConfigError], *, secrets: bool) -> Cont
             exc.pointer = pointer_of(loc)
             errors.append(exc)
     return config
+
+
+def _other_document(path: Path) -> ConfigError:
+    hint = f"check it by itself: hallctl check --hall {path}; or name the controller.yaml of its box"
+    return ConfigError(f"{path} is a hall document, not a controller.yaml", hint=hint, path=str(path))
 
 
 def _secrets(section: Section, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]:

@@ -1,6 +1,7 @@
-"""Terminals on a bus whose port comes back: nobody waits for a back-off that the port's absence has made long."""
+"""Terminals on a bus whose port comes and goes: nobody waits for a back-off, or for the next poll, to notice."""
 
 import asyncio
+import contextlib
 
 from hallctl_drivers.pinganlihe import PLUGIN
 from hallctl_drivers.pinganlihe.sim import PingAnLiHeSimulator
@@ -9,7 +10,7 @@ from hallctl.clock import ManualClock
 from hallctl.config.hall import Terminal
 from hallctl.controller.parts import connect_to, supervise
 from hallctl.driver import TerminalContext
-from hallctl.errors import TransportUnavailable
+from hallctl.errors import TransportLost, TransportUnavailable
 from hallctl.model import TerminalStatus
 from hallctl.terminal import Bus
 from hallctl.transport import PortAddress, null_modem
@@ -25,7 +26,7 @@ async def nobody(*_args):
     return
 
 
-async def test_terminals_are_asked_as_soon_as_their_bus_is_open_however_long_it_was_gone():
+async def test_terminals_are_asked_as_soon_as_their_bus_is_open_and_lost_as_soon_as_it_is():
     clock, plugged_in = ManualClock(), asyncio.Event()
     near, far = null_modem()
     bar = PingAnLiHeSimulator(address=3)
@@ -37,9 +38,10 @@ async def test_terminals_are_asked_as_soon_as_their_bus_is_open_however_long_it_
         return near
 
     async def device():
-        while True:
-            if answer := bar.feed(await far.read()):
-                await far.write(answer)
+        with contextlib.suppress(TransportLost):
+            while True:
+                if answer := bar.feed(await far.read()):
+                    await far.write(answer)
 
     bus = Bus("line", PortAddress.parse("tcp://line:4001"), clock, Log(), open_port, plugged=plugged_in.is_set)
     terminal = Terminal(id="bar-3", driver="pinganlihe", bus="line", address=3)
@@ -55,6 +57,10 @@ async def test_terminals_are_asked_as_soon_as_their_bus_is_open_however_long_it_
     for _ in range(4):  # one look of the bus, one of the terminal, and the exchange
         await clock.advance(0.5)
     assert supervisor.state.status is TerminalStatus.ONLINE
+    plugged_in.clear()
+    await far.close()
+    await clock.settle()  # nobody has asked the terminal anything since
+    assert (supervisor.state.status, supervisor.state.reason) == (TerminalStatus.OFFLINE, "port.lost")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
