@@ -168,6 +168,10 @@ class EnrollError(HallctlError):
     code = "enroll.error"
 
 
+class StateDirError(HallctlError):
+    """The state directory is not one that the daemon may trust with what it keeps."""
+
+
 class OutboxError(HallctlError):
     """The durable event log can't be read or written."""
 
