@@ -178,6 +178,10 @@ class StateDirError(HallctlError):
     """The state directory is not one that the daemon may trust with what it keeps."""
 
 
+class BackupError(HallctlError):
+    """A backup can't be made, or can't be put back."""
+
+
 class OutboxError(HallctlError):
     """The durable event log can't be read or written."""
 
