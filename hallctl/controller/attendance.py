@@ -26,13 +26,12 @@ from hallctl.model import AlertKind, Event, EventType, Evidence, FaultReport, Js
 from hallctl.outbox import Outbox
 from hallctl.post import DutyCalendar, Lens, PostMachine, Views
 from hallctl.post.duty import Span
-from hallctl.post.lens import ClearBlind, LensEffect, RaiseBlind
+from hallctl.post.lens import SILENT_S, ClearBlind, LensEffect, RaiseBlind
 from hallctl.terminal.supervisor import TerminalSupervisor
 
 TICK_S = 1.0
 RETENTION_EVERY_S = 60.0
 DUTY_KEPT_DAYS = 7
-SILENT_S = 10.0  # beyond this a post without an observation is not known any more
 STARTING = "camera.starting"
 MIB = 1 << 20
 UNPLUGGED = ("camera.unreachable", "camera.stalled", "camera.ended", "camera.silent", "camera.lost")
