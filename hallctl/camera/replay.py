@@ -23,6 +23,7 @@ from hallctl.post.machine import ClearEmpty, Effect, RaiseEmpty, StateChanged, S
 
 TICK_S = 1.0
 STEP_BACK_S = 2.0  # more than pictures are out of order: the recording's clock was set back, or it was joined of two
+LONGEST_HOLE_S = 3600.0  # a step of MPEG-TS's clock back looks like one of a day forward
 CAMERA = "camera"
 
 Tell = Callable[[dict[str, Any]], None]
@@ -108,7 +109,7 @@ class Replay:
             stamp = stamp_of(packet)
             if packet.size == 0 or stamp is None:
                 continue
-            if first is None or stamp < last - STEP_BACK_S:
+            if first is None or not -STEP_BACK_S <= stamp - last <= LONGEST_HOLE_S:
                 first = stamp - (self._now - self.start).total_seconds()
             last = stamp
             yield packet, max(self._now, self.start + timedelta(seconds=stamp - first))

@@ -121,7 +121,7 @@ class Scene:
 
     def _fits(self, reference: Edges, edges: Edges) -> bool:
         share = self._share(reference, edges, reference)
-        if share < LOST_SHARE:
+        if share < (SAME_SHARE if self._lost else LOST_SHARE):
             return False
         return share >= SAME_SHARE or not self._is_displaced(reference, edges, share)
 

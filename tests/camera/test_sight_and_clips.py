@@ -11,7 +11,7 @@ from hallctl.camera.detector import Detection
 from hallctl.camera.picture import Picture, painted_over
 from hallctl.camera.recorder import Kept, Ring, StreamClock
 from hallctl.camera.retention import Retention
-from hallctl.camera.scene import LEARN_LOOKS, Scene
+from hallctl.camera.scene import LEARN_LOOKS, LOST_SHARE, Scene, edges_of
 from hallctl.camera.sight import REUSE_CHECKS, Sight
 
 NOISE = np.random.default_rng(5)
@@ -157,6 +157,39 @@ def test_people_before_the_camera_are_doubtful_at_most_and_never_moved():
         reasons.append(scene.judge(seen(crowd).grey, 20.0 + second))
     assert set(reasons) <= {"", "doubtful"}
     assert judge(scene, hall(), begin=60)[-1] == ""
+
+
+def test_a_moved_camera_stays_moved_whoever_walks_through_the_picture():
+    scene, other = learnt(), turned(hall(), 8)
+    assert judge(scene, other)[-1] == "moved"
+    for second in range(20):
+        crowd = hall(100 + second)
+        crowd[:, :60] = other[:, :60]
+        assert scene.judge(seen(crowd).grey, 40.0 + second) == "moved"
+    assert judge(scene, hall(), begin=70)[-1] == ""
+
+
+def test_a_shift_along_the_lines_of_a_scene_is_moved_although_they_fit_as_before():
+    """Shelves, a counter's edge: most sectors of such a scene fit wherever along it the camera looks."""
+    shelves = np.random.default_rng(3).integers(110, 170, (9, 1, 1)).repeat(640, 1).repeat(3, 2).repeat(40, 0)
+    scene, picture = Scene(), shelves.astype(np.uint8)
+    for x, y in ((60, 40), (250, 200), (480, 90), (560, 290)):
+        cv2.rectangle(picture, (x, y), (x + 50, y + 40), (15, 15, 15), -1)
+    for second in range(LEARN_LOOKS + 5):
+        assert scene.judge(seen(picture).grey, float(second)) == ""
+    there = turned(picture, shift=50)
+    edges = edges_of(seen(there).grey)
+    assert scene._share(scene.reference, edges, scene.reference) >= LOST_SHARE
+    assert judge(scene, there)[-1] == "moved"
+
+
+def test_what_comes_after_black_is_not_frozen(sight):
+    black = Picture(bgr=np.zeros((360, 640, 3), np.uint8))
+    for second in range(20):
+        sight.note_key_frame(black, float(second))
+        assert sight.judge(black, float(second))[1] == "dark"
+    sight.note_key_frame(seen(hall()), 20.0)
+    assert sight.judge(seen(hall()), 20.0)[1] == ""
 
 
 def test_a_lens_that_is_smeared_is_covered_and_not_moved():
