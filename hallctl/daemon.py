@@ -5,10 +5,7 @@ Exit codes: 0 stopped as asked, 1 failed while running, 75 the state directory c
 """
 
 import asyncio
-import contextlib
-import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -16,34 +13,53 @@ import structlog
 
 from hallctl import logs
 from hallctl.clock import Clock, SystemClock
-from hallctl.config import ConfigErrors, load_controller, load_hall
+from hallctl.config import ConfigErrors, ControllerConfig, load_controller, load_hall
 from hallctl.controller import Controller
 from hallctl.driver.hallcheck import check_hall
-from hallctl.errors import ConfigError, OutboxError
+from hallctl.errors import ConfigError, OutboxError, TwinError
+from hallctl.pulse import Pulse, notify
+from hallctl.twin import TWIN_FOLDER, Beginning, Checkpoint, TwinStore, begin, no_checkpoint
 
 EX_OK, EX_FAILED, EX_TEMPFAIL, EX_CONFIG = 0, 1, 75, 78
 
 
-def run(config_path: Path) -> int:
-    """Run the controller that ``config_path`` describes until SIGTERM or SIGINT; gives the exit code."""
+def run(config_path: Path, checkpoint: Checkpoint = no_checkpoint) -> int:
+    """Run the controller that ``config_path`` describes until SIGTERM or SIGINT; gives the exit code.
+
+    ``checkpoint`` is called at every step of a change of the hall document; tests end the process there.
+    """
     try:
         config = load_controller(config_path)
         logs.configure(config.log_level)
-        hall = check_hall(load_hall(config.hall))
-        hall.raise_if_fatal()
+        clock = SystemClock(trust_wall_clock=config.trust_clock)
+        clock.synchronised()  # where systemd has to be asked, its answer is there when the first command comes
+        store = TwinStore(config.state_dir / TWIN_FOLDER, checkpoint)
+        beginning = _begin(config, store, clock)
+        controller = Controller.build(config, beginning, store, clock)
     except (ConfigErrors, ConfigError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return EX_CONFIG
-    clock = SystemClock(trust_wall_clock=config.trust_clock)
-    try:
-        controller = Controller.build(config, hall, clock)
-    except ConfigError as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return EX_CONFIG
-    except (OSError, OutboxError) as exc:
+    except (OSError, OutboxError, TwinError) as exc:
         print(f"error: the state directory {config.state_dir} can't be used: {exc}", file=sys.stderr)
         return EX_TEMPFAIL
     return asyncio.run(_serve(controller, clock))
+
+
+def _begin(config: ControllerConfig, store: TwinStore, clock: Clock) -> Beginning:
+    """Which hall document runs. Raises ``ConfigErrors`` when that is hall.yaml, and nothing of it can run."""
+    log = structlog.get_logger()
+    beginning = begin(store, check_hall(load_hall(config.hall)), clock)
+    for trouble in beginning.troubles:
+        log.warning("the centre's document can't be used", code=trouble.code, why=trouble.message, hint=trouble.hint)
+    runs = beginning.record.runs
+    if not runs.version:
+        beginning.own.raise_if_fatal()
+        return beginning
+    trial = beginning.record.trial
+    log.info("runs the centre's document", version=runs.version, hash=runs.hash[:12], trial_boots=trial and trial.boots)
+    if beginning.own.fatal:
+        log.warning("hall.yaml is wrong, and nothing to go back to", why=str(beginning.own.problems[0]))
+    return beginning
 
 
 async def _serve(controller: Controller, clock: Clock) -> int:
@@ -52,9 +68,9 @@ async def _serve(controller: Controller, clock: Clock) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    watchdog = asyncio.create_task(_feed_watchdog(clock))
+    pulse = asyncio.create_task(Pulse(controller.examine, clock).run())
     try:
-        await controller.run(stop, ready=lambda: _notify("READY=1"))
+        await controller.run(stop, ready=lambda: notify("READY=1"))
     except ExceptionGroup as group:
         hint = "the daemon stops, so that nothing goes unrecorded; systemd starts it again"
         log.error(
@@ -62,24 +78,7 @@ async def _serve(controller: Controller, clock: Clock) -> int:
         )
         return EX_FAILED
     finally:
-        watchdog.cancel()
-        _notify("STOPPING=1")
+        pulse.cancel()
+        await asyncio.gather(pulse, return_exceptions=True)
+        notify("STOPPING=1")
     return EX_OK
-
-
-async def _feed_watchdog(clock: Clock) -> None:
-    """Tell systemd that the event loop turns, at half the interval that it asked for (sd_watchdog_enabled(3))."""
-    micros = int(os.environ.get("WATCHDOG_USEC", "0"))
-    while micros:
-        _notify("WATCHDOG=1")
-        await clock.sleep(micros / 2_000_000)
-
-
-def _notify(message: str) -> None:
-    """sd_notify(3): one datagram to the socket that systemd names; nothing where it names none."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        sock.connect("\0" + address[1:] if address.startswith("@") else address)
-        sock.sendall(message.encode())

@@ -134,6 +134,10 @@ class EventType(StrEnum):
     POST_BLIND = "post.blind"
     POST_PAUSE_OVER = "post.pause_over"
     DUTY_CHANGED = "duty.changed"
+    CONFIG_APPLIED = "config.applied"
+    CONFIG_REJECTED = "config.rejected"
+    CONFIG_ROLLED_BACK = "config.rolled_back"
+    COMMAND_FINISHED = "command.finished"
     GAP = "gap"
 
 
@@ -153,6 +157,7 @@ class AlertKind(StrEnum):
     CAMERA_BLIND = "camera.blind"
     TERMINAL_FAULT = "terminal.fault"
     TERMINAL_OFFLINE = "terminal.offline"
+    CERTIFICATE_EXPIRING = "certificate.expiring"
 
 
 class AlertState(StrEnum):
@@ -181,7 +186,7 @@ class Alert:
 
     id: str
     kind: AlertKind
-    subject: str  # the post's window or the terminal
+    subject: str  # the post's window, the terminal, or the controller
     state: AlertState
     raised_at: datetime
     severity: Severity = Severity.ERROR
@@ -203,6 +208,7 @@ class Command:
     name: str
     expires: datetime
     data: JsonObject
+    by: str = ""  # who sent it, as the desk says
 
 
 class ReplyState(StrEnum):

@@ -5,9 +5,11 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
+from hallctl.cli.look import Watch
 from hallctl.cli.output import EX_OK, json_option, print_json, print_table
 from hallctl.driver import (
     Simulator,
@@ -45,6 +47,12 @@ class Device:
     metavar="FAMILY[:N[:FAULT]]",
     help="One more device on the same pseudo-terminal, with its address; may be repeated.",
 )
+@click.option(
+    "--draw",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for pictures (PNG) of what the device prints or shows, one whenever that changes.",
+)
 @click.option("--list", "listing", is_flag=True, help="Show every family with its faults.")
 @json_option
 def sim(
@@ -56,13 +64,15 @@ def sim(
     fault: str | None,
     address: int | None,
     devices: tuple[str, ...],
+    folder: Path | None,
     listing: bool,
     as_json: bool,
 ) -> int:
     """Play the device of driver FAMILY until SIGINT or SIGTERM.
 
     The first line of output is the address that it serves on, to be put into hall.yaml (--json: one document
-    {"address": ...}; with --list: one document a family and line).
+    {"address": ...}; with --list: one document a family and line). What the device refuses of what it is sent is told
+    on standard error.
     """
     if listing:
         _list(as_json)
@@ -71,7 +81,10 @@ def sim(
     played += [_device(text) for text in devices]
     _check_usage(played, listen, pty_path, visit)
     simulators = [_simulator(device) for device in played]
-    asyncio.run(_serve(_host(simulators, listen, pty_path, visit), listen or pty_path or visit or "", as_json))
+    host = _host(simulators, listen, pty_path, visit)
+    names = [f"{number}-{device.family}" for number, device in enumerate(played, 1)] if len(played) > 1 else [""]
+    watch = Watch(dict(zip(names, simulators, strict=True)), folder)
+    asyncio.run(_serve(host, watch, listen or pty_path or visit or "", as_json))
     return EX_OK
 
 
@@ -103,7 +116,7 @@ def _host_and_port(listen: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-async def _serve(host: contextlib.AbstractAsyncContextManager[str], place: str, as_json: bool) -> None:
+async def _serve(host: contextlib.AbstractAsyncContextManager[str], watch: Watch, place: str, as_json: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -113,7 +126,7 @@ async def _serve(host: contextlib.AbstractAsyncContextManager[str], place: str, 
                 print_json({"address": address})
             else:
                 click.echo(address)
-            await stop.wait()
+            await watch.until(stop)
     except OSError as exc:
         hint = "is the port taken, or the folder absent? take another address"
         raise TransportUnavailable(f"{place}: {exc.strerror or exc}", hint=hint) from exc

@@ -7,16 +7,18 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from hallctl.cli.command import command, readable
+from hallctl.cli.command import ask, print_reply, readable
 from hallctl.cli.link import link_options, target_of
-from hallctl.cli.output import EX_OK, json_option, print_json
+from hallctl.cli.output import EX_FAILED, EX_OK, json_option, print_json
 from hallctl.cli.where import config_option, find_config
+from hallctl.cli.who import by_option
 from hallctl.config import LoadedHall, load_controller, load_hall
 from hallctl.config.hall import Terminal, TicketLayout
 from hallctl.controller.printing import built_in_fields
 from hallctl.driver import DriverPlugin, driver_names, load_driver
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError, DriverLoadError
+from hallctl.model import Reply, ReplyState
 from hallctl.ticket import fields_of, lay_out, load_logos
 
 # What a preview shows for a field that is not given.
@@ -40,6 +42,7 @@ def ticket() -> None:
 @click.argument("fields", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--printer", metavar="ID", help="Terminal id of the printer; may be left out where there is one.")
 @click.option("--layout", metavar="ID", help="Id of the layout; may be left out where there is one.")
+@by_option
 @link_options
 def print_(
     *,
@@ -57,7 +60,24 @@ def print_(
     Example: hallctl ticket print number=A001 service=户籍 waiting=3. --json prints one object a reply and line.
     """
     data = {"printer": printer, "layout": layout, "fields": dict(_pair(field) for field in fields)}
-    return command(target_of(config, broker, site, controller), "ticket.print", data, as_json=as_json)
+    target = target_of(config, broker, site, controller)
+    final = ask(target, "ticket.print", data, on_progress=lambda reply: print_reply(reply, as_json=as_json))
+    print_reply(final, as_json=as_json)
+    if not as_json:
+        _tell_paper(final)
+    return EX_OK if final.state is ReplyState.SUCCEEDED else EX_FAILED
+
+
+def _tell_paper(reply: Reply) -> None:
+    """Which printer to go to, how sure the ticket is on its paper, and why it is not the printer that was named."""
+    printer, confirmed_by = reply.data.get("printer"), reply.data.get("confirmed_by")
+    if reply.state is ReplyState.SUCCEEDED and printer:
+        sure = f"confirmed by {confirmed_by}" if confirmed_by else "not confirmed: this printer confirms nothing"
+        click.echo(f"on paper at {printer}, {sure}")
+    elif reply.state is ReplyState.UNKNOWN and printer:
+        click.echo(f"printer: {printer}", err=True)
+    if instead_of := reply.data.get("instead_of"):
+        click.echo(f"instead of {instead_of}: {reply.data.get('because', '')}", err=True)
 
 
 @ticket.command("preview")

@@ -1,5 +1,6 @@
 """What a camera's child has to do, from the documents: for the daemon, for a replay and for calibration alike."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -89,9 +90,10 @@ def camera_of(hall: LoadedHall, name: str, clock: Clock) -> CaptureSpec:
 
 
 def find_model(given: Path | None) -> Path | None:
-    """The model that is named, or the one that a checkout has made."""
+    """The model that is named, or the one that the bundle has installed, or that a checkout has made."""
     checkout = Path(hallctl.__file__).parents[1]
-    candidates = [Path("build/models") / model_file.NAME, checkout / "build/models" / model_file.NAME]
+    folders = (Path(sys.prefix) / "model", Path("build/models"), checkout / "build/models")
+    candidates = [folder / model_file.NAME for folder in folders]
     return given or next((path for path in candidates if path.exists()), None)
 
 

@@ -5,9 +5,16 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import structlog
+
+from hallctl.clock import SystemClock
+from hallctl.config.hall import Terminal
 from hallctl.config.problem import Problem
 from hallctl.config.result import LoadedHall
-from hallctl.errors import ConfigError
+from hallctl.driver.capability import Capability
+from hallctl.driver.discovery import load_driver
+from hallctl.driver.terminal import TerminalContext
+from hallctl.errors import ConfigError, DriverLoadError, HallctlError
 from hallctl.ticket import load_logo
 from hallctl.transport import PortAddress
 
@@ -21,6 +28,7 @@ def advise(hall: LoadedHall, today: date | None = None) -> tuple[Problem, ...]:
     """Advice about the items that run, in the order of their lines. ``today``: what a calendar has to know by."""
     found = [
         *_names_by_order(hall),
+        *_printers(hall),
         *_logos(hall),
         *_photos(hall),
         *_attendance(hall, today or datetime.now(UTC).date()),
@@ -47,6 +55,34 @@ def _better_name(address: PortAddress) -> str:
     if address.scheme == "input" and _EVENT.match(address.path):
         return "write the keyboard's name instead: `ls -l /dev/input/by-id`, or by-path where two have one name"
     return ""
+
+
+def _printers(hall: LoadedHall) -> Iterator[Problem]:
+    """A printer whose text has to be drawn needs a font on the box; the document may be checked on another machine."""
+    for loc, terminal in hall.terminals():
+        why = _kept_from_printing(terminal)
+        if why is None:
+            continue
+        message = f"can't run on this machine: {why.message}"
+        yield hall.problem(message, (*loc, "options"), code="printer.drawing", hint=why.hint)
+
+
+def _kept_from_printing(terminal: Terminal) -> HallctlError | None:
+    plugin = load_driver(terminal.driver)
+    if Capability.PRINTER not in plugin.capabilities:
+        return None
+    context = TerminalContext(terminal.id, SystemClock(), structlog.get_logger(), _nobody)
+    try:
+        plugin.make(context, plugin.options.model_validate(terminal.options))
+    except HallctlError as exc:
+        return exc
+    except Exception as exc:  # noqa: BLE001  # a vendor's ``make`` may raise anything; the check must end
+        return DriverLoadError(repr(exc), hint="tell the driver's vendor")
+    return None
+
+
+async def _nobody(_signal: object) -> None:
+    """A driver that is only made emits nothing."""
 
 
 def _logos(hall: LoadedHall) -> Iterator[Problem]:

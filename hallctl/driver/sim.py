@@ -30,10 +30,16 @@ class Simulator(ABC):  # noqa: B024  # abstract by kind: a wire or a stream simu
             known = ", ".join(sorted(self.FAULTS)) or "none"
             raise ConfigError(f"no fault is called {fault!r}", hint=f"faults of this simulator: {known}")
         self.fault = fault
+        self._shown: bytes | None = None
 
     def draw(self) -> bytes | None:
         """What a person would see on the device now, as PNG; ``None`` where there is nothing to see."""
         return None
+
+    def new_pictures(self) -> list[bytes]:
+        """What has come to be seen since the last call, as PNG: here what the device shows now, if that is new."""
+        shown, self._shown = self._shown, self.draw()
+        return [self._shown] if self._shown is not None and self._shown != shown else []
 
 
 class WireSimulator(Simulator):

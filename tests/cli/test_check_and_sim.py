@@ -14,6 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from hallctl.cli.main import cli
+from hallctl.driver import Simulator
+from hallctl.twin import TwinStore
+from hallctl.twin.record import Record, Ref, Trial
+from hallctl.twin.store import Step
 
 CONTROLLER = "site: hall\ncontroller: ctl-1\n"
 HALL = "terminals:\n  - id: 屏\n    driver: onbon-bx\n    port: tcp://10.0.0.1:5005\n"
@@ -160,3 +164,66 @@ def test_a_taken_port_is_told() -> None:
     assert result.returncode == 1
     assert b"error: 127.0.0.1:" in result.stderr
     assert b"Traceback" not in result.stderr
+
+
+def test_what_a_simulated_printer_prints_and_refuses_can_be_looked_at(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "tickets"
+    with simulator("escpos", "--listen", "127.0.0.1:0", "--draw", folder) as (process, address):
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as printer:
+            printer.sendall(b"\x1b@A001\n\x1dVB\x00A002\n\x1dVB\x00\x1b\x7f" + b"\x1d(H\x06\x0000done")
+            assert printer.recv(7, socket.MSG_WAITALL) == b"\x37\x22done\x00"
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    assert errors == b"refused: unknown command 1B 7F\n"
+    pictures = sorted(folder.iterdir())
+    assert [path.name for path in pictures] == ["0001.png", "0002.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_a_folder_for_pictures_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run("sim", "escpos", "--listen", "127.0.0.1:0", "--draw", tmp_path / "file" / "folder")
+    assert result.returncode == 78
+    assert b"hint: name a folder that can be made" in result.stderr
+
+
+def test_a_display_gives_a_picture_whenever_it_shows_something_new_and_none_in_between() -> None:
+    class Sign(Simulator):
+        shows: bytes | None = None
+
+        def draw(self) -> bytes | None:
+            return self.shows
+
+    sign, seen = Sign(), []
+    for sign.shows in (None, b"A001", b"A001", b"A002", b"A001"):
+        seen.append(sign.new_pictures())
+    assert seen == [[], [b"A001"], [], [b"A002"], [b"A001"]]
+
+
+def pushed(folder: Path, trial: Trial | None = None) -> None:
+    ref = Ref(7, "ab" * 32)
+    TwinStore(folder / "state" / "twin").save(Record(good=(ref,), trial=trial, known=ref), Step.KEEP)
+
+
+def test_check_says_that_a_document_of_the_centre_runs_and_not_hall_yaml(tmp_path: Path) -> None:
+    config = write(tmp_path)
+    config.write_text(config.read_text() + "\nstate_dir: state\n")
+    assert "centre" not in CliRunner().invoke(cli, ["check", str(config)]).output
+    pushed(tmp_path)
+    result = CliRunner().invoke(cli, ["check", str(config)])
+    assert "The daemon runs version 7 of the centre's document (abababababab), not hall.yaml" in result.output
+    pushed(tmp_path, Trial(Ref(8, "cd" * 32), 30.0, 0))
+    shown = json.loads(CliRunner().invoke(cli, ["check", "--json", str(config)]).output)
+    assert shown["running"] == {"source": "centre", "version": 8, "hash": "cd" * 32, "trial": True, "problem": ""}
+
+
+def test_check_says_when_it_can_not_tell_which_document_runs_and_touches_nothing(tmp_path: Path) -> None:
+    config = write(tmp_path)
+    config.write_text(config.read_text() + "\nstate_dir: state\n")
+    pushed(tmp_path)
+    record = tmp_path / "state" / "twin" / "twin.json"
+    record.write_bytes(b"{")
+    result = CliRunner().invoke(cli, ["check", str(config)])
+    assert "advice: which document runs can't be told" in result.output
+    assert record.read_bytes() == b"{"

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import getpass
 import hashlib
 import json
 import os
 import shutil
 import signal
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from hallctl.cli.main import cli
+from hallctl.link.configuration import ApplyStatus, Mistake, Reported, encode_reported
 from hallctl.model import AlertState, Command, Reply, ReplyState
 
 # One broker is enough here, whichever is installed: tests/link runs the contract over both.
@@ -30,6 +33,28 @@ async def test_a_ticket_is_printed_with_its_fields(controller, hallctl) -> None:
     assert timedelta(0) < command.expires - datetime.now(UTC) <= timedelta(seconds=30)
 
 
+@pytest.mark.parametrize(
+    ("state", "data", "out", "err"),
+    [
+        (ReplyState.SUCCEEDED, {"printer": "a", "confirmed_by": "gs_h"}, "on paper at a, confirmed by gs_h", ""),
+        (ReplyState.SUCCEEDED, {"printer": "a", "confirmed_by": None}, "on paper at a, not confirmed", ""),
+        (
+            ReplyState.SUCCEEDED,
+            {"printer": "b", "confirmed_by": "fence", "instead_of": "a", "because": "there is no paper"},
+            "on paper at b, confirmed by fence",
+            "instead of a: there is no paper",
+        ),
+        (ReplyState.UNKNOWN, {"printer": "b", "instead_of": "a", "because": "?"}, "", "printer: b\ninstead of a: ?"),
+    ],
+)
+async def test_who_prints_a_ticket_is_told_to_which_printer_to_go_and_why(controller, hallctl, state, data, out, err):
+    controller.answer = lambda command: [Reply(command.id, state, data=data)]
+    ran = await hallctl("ticket", "print", "number=A001", "--printer", "a")
+    assert out in ran.out
+    assert err in ran.err
+    assert bool(ran.err) == bool(err)
+
+
 async def test_a_number_is_called_and_recalled(controller, hallctl) -> None:
     assert (await hallctl("call", "w1", "A001")).code == 0
     assert (await hallctl("call", "w1", "--recall")).code == 0
@@ -37,6 +62,28 @@ async def test_a_number_is_called_and_recalled(controller, hallctl) -> None:
         ("number.call", {"window": "w1", "ticket": "A001"}),
         ("number.recall", {"window": "w1"}),
     ]
+
+
+@pytest.mark.rule("MQ-25")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("call", "w1", "A001"),
+        ("rate", "w1"),
+        ("display", "d1", "--on"),
+        ("ticket", "print", "number=A001"),
+        ("printer", "test", "printer-1"),
+        ("duty", "set", "2026-03-02", "09:00-12:00"),
+        ("camera", "accept", "camera-1"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+async def test_a_command_says_who_gives_it(controller, hallctl, arguments) -> None:
+    await hallctl(*arguments, "--by", "王芳")
+    await hallctl(*arguments)
+    named, unnamed = controller.commands
+    assert named.by == "王芳"
+    assert unnamed.by == f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 async def test_progress_is_printed_before_the_outcome_as_json_lines(controller, hallctl) -> None:
@@ -85,6 +132,39 @@ async def test_status_shows_terminals_with_what_is_wrong_and_what_to_do(controll
     assert rows[0].endswith("plug it in")
     assert "the paper is out" in rows[2]
     assert rows[2].endswith("put in a new roll")
+
+
+async def test_status_says_which_document_runs_and_what_became_of_the_newest(controller, hallctl) -> None:
+    wrong = Mistake(
+        pointer="/terminals/1", code="port.refused", message="p2: nothing listens", hint="look at the cable"
+    )
+    told = {"boot": 7, "at": datetime(2026, 3, 2, tzinfo=UTC), "desired_version": 6, "applied_version": 5}
+    for status, errors in ((ApplyStatus.ROLLED_BACK, [wrong]), (ApplyStatus.APPLIED, [])):
+        reported = Reported(status=status, errors=errors, **told)
+        await controller.session.publish(controller.topics.reported, encode_reported(reported), retain=True)
+        ran = await hallctl("status")
+        lines = ran.out.splitlines()
+        assert lines[1] == "runs version 5 of the centre"
+        if errors:
+            assert lines[2].startswith("version 6: rolled back, ")
+            assert lines[3] == "  /terminals/1: p2: nothing listens (look at the cable)"
+        else:
+            assert len(lines) == 2
+    shown = json.loads((await hallctl("status", "--json")).out)
+    assert (shown["configuration"]["status"], shown["configuration"]["applied_version"]) == ("applied", 5)
+
+
+async def test_status_tells_since_when_each_fault_has_been_there(controller, hallctl) -> None:
+    at = (datetime(2026, 3, 2, hour, 30, tzinfo=UTC) for hour in (3, 4))
+    faults = [
+        {"code": code, "severity": "error", "message": code, "since": since.isoformat()}
+        for code, since in zip(("paper.end", "cover.open"), at, strict=True)
+    ]
+    await controller.say_terminal("printer-1", faults=faults)
+    rows = (await hallctl("status")).out.splitlines()[2:]
+    for row, fault in zip(rows, faults, strict=True):
+        moment = datetime.fromisoformat(fault["since"]).astimezone()
+        assert f"{fault['code']} (since {moment:%Y-%m-%d %H:%M:%S})" in row
 
 
 async def test_a_terminal_is_offline_when_its_controller_is(controller, hallctl) -> None:

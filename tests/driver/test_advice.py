@@ -44,6 +44,19 @@ def test_names_that_change_with_every_plug_and_absent_logos_are_advised_against(
     assert all(one.hint for one in advise(hall))
 
 
+def test_a_printer_that_has_to_draw_and_finds_no_font_is_told_before_the_daemon_leaves_it_out(tmp_path):
+    path = tmp_path / "hall.yaml"
+    path.write_text(
+        "terminals:\n"
+        '  - {id: p1, driver: escpos, port: "tcp://h:1", options: {profile: no-chinese, font: /no/such.ttf}}\n'
+        '  - {id: p2, driver: escpos, port: "tcp://h:2", options: {font: /no/such.ttf}}\n'
+    )
+    (one,) = advise(check_hall(load_hall(path)))
+    assert (one.line, one.code) == (2, "printer.drawing")
+    assert "there is no font file /no/such.ttf" in str(one)
+    assert "fonts-wqy-microhei" in one.hint
+
+
 def test_a_wrong_fallback_is_a_mistake_and_its_printer_runs_without_it(tmp_path):
     path = tmp_path / "hall.yaml"
     path.write_text(HALL)

@@ -228,6 +228,12 @@ def test_every_question_has_an_id_and_its_answer_names_it(hall):
     assert hall.question_of("pad-3") is None
 
 
+def test_only_the_windows_pad_has_its_question(hall: Hall) -> None:
+    hall.ask("w3", NOW, ticket="A001")
+    assert hall.question_of("pad-3") is not None
+    assert [hall.question_of(other) for other in ("bar-3", "key-3", "board-1")] == [None] * 3
+
+
 def test_an_evaluation_that_nobody_answered_is_taken_off_the_pad(hall):
     hall.ask("w3", NOW)
     assert hall.overdue(NOW + timedelta(seconds=60)).notes == (EndEvaluation("pad-3"),)

@@ -7,10 +7,22 @@ import asyncio
 import contextlib
 import os
 import tty
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 from hallctl_drivers.escpos.sim import EscposSimulator
+
+
+class Device(Protocol):
+    """What is inside: any of hallctl's simulators, or several that share a line."""
+
+    emit: Callable[[bytes], None]
+
+    def connected(self) -> None: ...
+
+    def feed(self, data: bytes) -> bytes: ...
+
 
 CONFIGFS = Path("/sys/kernel/config/usb_gadget")
 VENDOR, PRODUCT = "1d6b", "0104"
@@ -23,9 +35,9 @@ class Gadget:
 
     kind = "printer"
 
-    def __init__(self, serial: str = "HALL0001", sim: EscposSimulator | None = None, *, queue: int = 10) -> None:
+    def __init__(self, serial: str = "HALL0001", sim: Device | None = None, *, queue: int = 10) -> None:
         self.serial = serial
-        self.sim = sim or EscposSimulator()
+        self.sim: Any = sim or EscposSimulator()
         self.sim.emit = self._say
         self.appetite: int | None = None
         self.pace: tuple[int, float] = (4096, 0.0)

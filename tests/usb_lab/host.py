@@ -4,7 +4,6 @@ The guest's first serial port is the kernel's console and goes into a file; the 
 first the plan, then a result each, then the end. A guest that dies half way therefore never looks like success.
 """
 
-import json
 import signal
 import subprocess
 import sys
@@ -14,32 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from guest.qemu import qemu, spoken
+from guest.report import show
+
 TIMEOUT_S = 600.0
 GUEST_STOPS_S = 60.0  # between its last word and power off
 CONSOLE_LINES = 30
 
 
 def command(lab: Path) -> list[str]:
-    """How qemu is called. Both disks are only read. No KVM: in a virtual machine it may be there and hang."""
+    """How qemu is called. Both disks are only read."""
     kernel = "root=/dev/vda ro console=ttyS0 loglevel=6 oops=panic panic=-1 init=/sbin/lab-init"
-    return [
-        *("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512", "-smp", "2"),
-        *("-nodefaults", "-display", "none", "-no-reboot", "-nic", "none"),
-        *("-serial", f"file:{lab / 'console.log'}", "-serial", "stdio"),
-        *("-drive", f"file={lab / 'base.ext2'},format=raw,if=virtio,readonly=on"),
-        *("-drive", f"file={lab / 'code.ext4'},format=raw,if=virtio,readonly=on"),
-        *("-kernel", str(lab / "vmlinuz"), "-initrd", str(lab / "initrd"), "-append", kernel),
-    ]
-
-
-def spoken(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    """What the guest says; a line that is no JSON is shown and passed over."""
-    for line in lines:
-        try:
-            yield json.loads(line)
-        except ValueError:
-            if line.strip():
-                print(f"guest: {line.decode(errors='replace').rstrip()}", file=sys.stderr, flush=True)
+    disks = [f"file={lab / name},format=raw,readonly=on" for name in ("base.ext2", "code.ext4")]
+    return qemu(lab, kernel, disks, memory_mib=512)
 
 
 def judge(messages: Iterator[dict[str, Any]]) -> list[str]:
@@ -52,20 +38,12 @@ def judge(messages: Iterator[dict[str, Any]]) -> list[str]:
         ended = ended or "end" in message
         if "test" in message:
             results[message["test"]] = message["ok"]
-            show(message)
+            show(message["test"], message["seconds"], ok=message["ok"], detail=message["detail"])
     wrong = [f"failed: {name}" for name, ok in results.items() if not ok]
     wrong += [f"never told: {name}" for name in plan if name not in results]
     if not plan or not ended:
         wrong.append("the guest did not say that it has come to its end")
     return wrong
-
-
-def show(message: dict[str, Any]) -> None:
-    """One line for one test; why it failed goes below."""
-    word = "ok  " if message["ok"] else "FAIL"
-    print(f"{word} {message['seconds']:5.1f} s  {message['test']}", flush=True)
-    if not message["ok"]:
-        print("\n".join(f"       {line}" for line in message["detail"].splitlines()), flush=True)
 
 
 def run(lab: Path) -> list[str]:

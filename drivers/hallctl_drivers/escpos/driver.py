@@ -116,7 +116,8 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
         """Ask for everything that can be asked for; nothing is printed."""
         session = self._session
         await session.line.forget_input()
-        found = await try_out(session.line, session.voice, session.confirm, self._profile)
+        confirms = await session.still_confirms()
+        found = await try_out(session.line, session.voice, session.confirm, confirms, self._profile)
         await session.line.write(session.fresh)
         return found
 
@@ -163,6 +164,8 @@ class EscposPrinter(TerminalDriver, TicketPrinter):
             return await self._take_back(exc.message)
         except (TransportError, CodecError) as exc:
             return f"{reason}; {exc.message}"
+        if self._profile.confirm in ("gs_h", "fence"):
+            return f"{reason}; if every ticket ends so, set confirm: auto: it can't do {self._profile.confirm}"
         return reason
 
     async def _take_back(self, reason: str) -> str:

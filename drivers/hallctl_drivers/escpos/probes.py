@@ -11,6 +11,10 @@ from hallctl_drivers.escpos.status import AutoStatus, Block, Frame, Printed, Que
 
 PRINTER, OFF_LINE, ERRORS, PAPER = 1, 2, 3, 4  # the n of DLE EOT n
 _QUESTIONS = {PRINTER: "the printer", OFF_LINE: "why it is off-line", ERRORS: "errors", PAPER: "paper"}
+_CONFIRMED = {
+    "gs_h": "its own word behind the ticket (GS ( H)",
+    "fence": "an answer queued behind the ticket (GS r)",
+}
 _IDENTITY = {66: "maker", 67: "model", 65: "firmware"}
 
 
@@ -66,12 +70,25 @@ async def find_confirmation(line: PrinterLine) -> str | None:
     return "fence" if await line.answered(codec.INIT + codec.FENCE, fence_answers()) else None
 
 
-async def try_out(line: PrinterLine, voice: Voice, confirm: str | None, profile: EscposProfile) -> tuple[Ability, ...]:
-    """The table of ``hallctl printer test``: everything that can be asked, without printing."""
+async def still_confirms(line: PrinterLine, confirm: str) -> bool:
+    """Whether the printer really answers what it is configured to confirm tickets by."""
+    if confirm == "fence":
+        return await line.answered(codec.FENCE, fence_answers())
+    ident = b"h0ok"
+    return await line.answered(codec.ask_when_printed(ident), lambda frame: frame == Printed(ident))
+
+
+async def try_out(
+    line: PrinterLine, voice: Voice, confirm: str | None, confirms: bool | None, profile: EscposProfile
+) -> tuple[Ability, ...]:
+    """The table of ``hallctl printer test``: everything that can be asked, without printing.
+
+    ``confirms``: whether the printer has just answered what ``confirm`` says; ``None``: it could not be asked.
+    """
     abilities = [
         *(_yes_no(f"answers DLE EOT {n} ({what})", n in voice.questions) for n, what in _QUESTIONS.items()),
         _yes_no("tells changes by itself (GS a)", voice.automatic),
-        _confirmation(confirm),
+        _confirmation(confirm, confirms, profile),
     ]
     if voice:
         abilities += [await _qr_code(line, profile), *[await _identity(line, n) for n in _IDENTITY]]
@@ -82,16 +99,17 @@ def _yes_no(name: str, there: bool, detail: str = "") -> Ability:
     return Ability(name, AbilityState.YES if there else AbilityState.NO, detail)
 
 
-def _confirmation(confirm: str | None) -> Ability:
-    words = {
-        "gs_h": "its own word behind the ticket (GS ( H)",
-        "fence": "an answer queued behind the ticket (GS r)",
-        "none": "nothing does: tickets are not confirmed",
-    }
+def _confirmation(confirm: str | None, confirms: bool | None, profile: EscposProfile) -> Ability:
     name = "confirms that a ticket is printed"
-    if confirm is None:
+    if confirm == "none":
+        asked = "nothing does" if profile.confirm == "auto" else "by the profile or the options (confirm: none)"
+        return _yes_no(name, False, f"{asked}: tickets are not confirmed")
+    if confirm is None or confirms is None:
         return Ability(name, AbilityState.UNKNOWN, "not tried yet: the printer has a fault")
-    return _yes_no(name, confirm != "none", words[confirm])
+    if not confirms:
+        wrong = f"{_CONFIRMED[confirm]} is not answered: every ticket would be unknown"
+        return _yes_no(name, False, f"{wrong}; set confirm: auto, which finds out what is")
+    return _yes_no(name, True, _CONFIRMED[confirm])
 
 
 async def _qr_code(line: PrinterLine, profile: EscposProfile) -> Ability:

@@ -20,6 +20,7 @@ from hallctl_drivers.escpos.probes import (
     is_cleared,
     is_queued,
     is_real_time,
+    still_confirms,
     tells_changes,
 )
 from hallctl_drivers.escpos.status import Printed
@@ -174,6 +175,18 @@ class PrinterSession:
             return PrintOutcome(PrintState.PRINTED, "fence")
         await self.refuse_when_faulty()
         return PrintOutcome(PrintState.PRINTED)
+
+    async def still_confirms(self) -> bool | None:
+        """Ask what tickets are confirmed by, without a ticket; ``None`` while a fault keeps the printer from it."""
+        if self.confirm is None or self.confirm == "none":
+            return None
+        try:
+            if (await self.status()).error is not None:
+                return None
+        except TransportTimeout:
+            return None
+        self._fence_owed = True
+        return await still_confirms(self.line, self.confirm)
 
     async def clear(self) -> bool:
         """Delete what waits in the printer, an old fence too; False where it can't."""

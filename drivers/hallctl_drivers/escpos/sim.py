@@ -63,6 +63,7 @@ class EscposSimulator(WireSimulator):
         self._out = bytearray()
         self._asb = 0
         self._told = b""
+        self._drawn = 0
 
     @property
     def width(self) -> int:
@@ -149,6 +150,11 @@ class EscposSimulator(WireSimulator):
     def draw(self) -> bytes | None:
         """The last ticket."""
         return self.tickets[-1].png() if self.tickets else None
+
+    def new_pictures(self) -> list[bytes]:
+        """Every ticket that has been cut off since the last call."""
+        fresh, self._drawn = self.tickets[self._drawn :], len(self.tickets)
+        return [ticket.png() for ticket in fresh]
 
     def _handled(self) -> None:
         """Somebody has done something to the printer."""

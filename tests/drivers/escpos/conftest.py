@@ -1,11 +1,16 @@
-"""A printer driver, a simulated printer on a null modem, and the npm clients that are not ours."""
+"""A printer driver, a simulated printer on a null modem, and the clients and decoders that are not ours."""
 
 import asyncio
 import contextlib
+import importlib.util
+import re
 import shutil
 import subprocess
+import sys
+import zipfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,8 +23,11 @@ from hallctl.driver import PrintJob, TerminalContext
 from hallctl.ticket import Align, Columns, QrCode, Rule, TextLine, Ticket
 from hallctl.transport import Transport, null_modem
 
-NPM = Path(__file__).parents[3] / "build" / "npm"
+BUILD = Path(__file__).parents[3] / "build"
+NPM = BUILD / "npm"
 CLIENTS = ("receiptio@2.1.2", "receiptline@4.0.4")
+EMUPOS = BUILD / "emupos" / "emupos-0.4.0-py3-none-any.whl"
+EMUPOS_PIN = "emupos==0.4.0 --hash=sha256:d41f15caa2b286e7303b12c4bdcb02dc395c75553479d02b20566e2bacc2bb9a\n"
 
 
 class Log:
@@ -133,3 +141,36 @@ def npm_clients() -> Path:
         if done.returncode:
             pytest.skip(f"npm could not install {' '.join(CLIENTS)}: {done.stderr.strip()[-200:]}")
     return modules
+
+
+@pytest.fixture(scope="session")
+def emupos() -> ModuleType:
+    """The ESC/POS decoder of emupos, an emulator of other people; its wheel is kept in build/ between runs.
+
+    It is written for Python 3.13 and can't be installed beside hallctl; all that its decoder has from there are two
+    ``type`` statements.
+    """
+    if not EMUPOS.is_file():
+        _download_emupos()
+    with zipfile.ZipFile(EMUPOS) as wheel:
+        source = wheel.read("emupos/printer/escpos/tokenizer.py").decode()
+    path = EMUPOS.parent / "emupos_tokenizer.py"
+    path.write_text(re.sub(r"(?m)^type (?=\w+ =)", "", source), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    module.COMMANDS[b"\x1c!"] = module.CommandSpec("FS !", 1)  # the size of Chinese characters: the one that it lacks
+    return module
+
+
+def _download_emupos() -> None:
+    EMUPOS.parent.mkdir(parents=True, exist_ok=True)
+    wanted = EMUPOS.parent / "requirements.txt"
+    wanted.write_text(EMUPOS_PIN)
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--python-version=3.13", "--require-hashes"]
+    pip = [sys.executable, "-m", "pip", "download", *options, "--dest", EMUPOS.parent, "--requirement", wanted]
+    done = subprocess.run(pip, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        pytest.skip(f"pip could not fetch emupos, the independent ESC/POS decoder: {done.stderr.strip()[-200:]}")

@@ -218,7 +218,7 @@ async def test_a_late_fence_of_the_last_ticket_does_not_confirm_the_next_one(mak
                 await far.write(answer)
 
     task = asyncio.create_task(device())
-    printer = make_printer(profile="clone", confirm_timeout_s=0.5, reply_timeout_s=0.1)
+    printer = make_printer(profile="clone", confirm_timeout_s=1.0, reply_timeout_s=0.4)
     await printer.start(near)
     ticket = Ticket((TextLine("A001"),))
     assert (await printer.print_ticket(PrintJob("1", ticket))).state is PrintState.UNKNOWN

@@ -1,9 +1,14 @@
-"""Our simulator and our bytes against clients of other people: npm receiptio and receiptline, python-escpos."""
+"""Our simulator and our bytes against what other people wrote.
+
+npm receiptio (a client) and receiptline (an encoder), python-escpos (an encoder), emupos and escpos-tools (decoders).
+"""
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -23,26 +28,24 @@ from hallctl.driver import on_tcp
 from hallctl.ticket import Align, Columns, Picture, QrCode, TextLine, Ticket
 
 
-def port_is_free():
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", 9100))
-        except OSError:
-            return False
-    return True
+def own_address():
+    """An address of this machine on which port 9100, the only one that receiptio speaks to, is free."""
+    for _ in range(50):
+        address = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(2, 254)}"
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((address, 9100))
+            return address
+    pytest.skip("no address of the loopback network can be used: is this Linux?")
 
 
 @pytest.mark.parametrize(("fault", "code"), [(None, 0), ("paper_out", 102), ("cover_open", 101), ("cutter_jam", 103)])
 async def test_receiptio_finds_the_same_state_as_the_simulator_is_in(npm_clients, tmp_path, fault, code):
-    if not port_is_free():
-        pytest.skip("port 9100 is in use: receiptio speaks to no other")
-    simulator = EscposSimulator(fault)
+    simulator, address = EscposSimulator(fault), own_address()
     document = tmp_path / "ticket.receipt"
     document.write_text("A001 请到窗口\n", encoding="utf-8")
-    async with on_tcp(simulator, "127.0.0.1", 9100):
+    async with on_tcp(simulator, address, 9100):
         process = await asyncio.create_subprocess_exec(
-            "node", str(npm_clients / "receiptio/bin/cli.js"), "-d", "127.0.0.1", "-p", "escpos", "-c", "32",
+            "node", str(npm_clients / "receiptio/bin/cli.js"), "-d", address, "-p", "escpos", "-c", "32",
             "-l", "zh-Hans", str(document), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         async with asyncio.timeout(30):
@@ -87,13 +90,67 @@ def test_our_picture_bytes_are_those_of_python_escpos():
     assert head + inverted in theirs
 
 
+PARTS = (
+    TextLine("政务服务中心", Align.CENTER, 2, 2, True),
+    TextLine("A001", Align.CENTER, 3, 3),
+    TextLine("请到㐀𠀀窗口，谢谢"),
+    Columns("Service", "Waiting 5"),
+    QrCode("https://example.invalid/t/A001"),
+)
+
+
+def understood(emupos, data):
+    """The commands by name, the text in lines, what QR codes hold and the bytes of pictures, as emupos reads them."""
+    decoder = emupos.Tokenizer()
+    tokens = decoder.feed(data)
+    assert decoder.close() is None, "a command is not complete"
+    assert not [token.raw.hex(" ") for token in tokens if isinstance(token, emupos.Unknown)]
+    text, names, codes, pictures = b"", [], [], []
+    for token in tokens:
+        if isinstance(token, emupos.Text):
+            text += token.data
+            continue
+        names.append(token.name)
+        text += b"\n" * (token.name == "LF")
+        codes += [token.data[3:]] * (token.name == "GS ( k" and token.data.startswith(b"1P0"))
+        pictures += [token.data] * (token.name == "GS v 0")
+    return names, text.decode("gb18030").split("\n"), codes, pictures
+
+
+@pytest.mark.parametrize("profile", ["generic", "clone", "no-chinese", "pos-58"])
+def test_the_decoder_of_another_emulator_reads_in_our_stream_what_was_on_the_ticket(emupos, profile):
+    style = style_of(EscposOptions(profile=profile).resolved)
+    parts = PARTS if profile == "generic" else tuple(part for part in PARTS if part is not PARTS[2])
+    data = codec.INIT + codec.ASB_ON + codec.encode_ticket(Ticket(parts), style)
+    names, lines, codes, pictures = understood(emupos, data + codec.ask_when_printed(b"abcd") + codec.FENCE)
+    assert names[:2] == ["ESC @", "GS a"]
+    assert names[-3:] == ["GS (", "GS r", "GS r"]
+    assert ("GS V" in names) == (style.cut != "none")
+    assert codes == ([] if style.draw_code else [b"https://example.invalid/t/A001"])
+    simulator = EscposSimulator(width=style.dots)
+    simulator.feed(data)
+    simulator.tear_off()
+    (ticket,) = simulator.tickets
+    assert tuple(line for line in lines if line) == ticket.lines
+    assert pictures == [mark.data for mark in ticket.marks if isinstance(mark, PrintedRaster)]
+
+
+def test_the_decoder_of_another_emulator_knows_every_question_that_we_ask(emupos):
+    questions = codec.real_time_status(1, 2, 3, 4) + codec.CLEAR + codec.ask_code_size()
+    names, _, codes, _ = understood(emupos, questions + codec.ask_identity(67))
+    assert names == ["DLE EOT"] * 4 + ["DLE DC4", "GS ( k", "GS ( k", "GS I"]
+    assert codes == [b"hallctl"]
+
+
 @pytest.fixture
 def escpos_tools(tmp_path):
     """mike42's parser, where somebody has checked it out; gives a function from bytes to its commands."""
     tools, library = os.environ.get("ESCPOS_TOOLS"), os.environ.get("ESCPOS_PHP")
     php = shutil.which("php")
     if not (tools and library and php):
-        pytest.skip("escpos-tools is in no registry: set ESCPOS_TOOLS and ESCPOS_PHP to checkouts, install php-cli")
+        pytest.skip(
+            "escpos-tools is in no registry: set ESCPOS_TOOLS and ESCPOS_PHP to checkouts, install php-cli and php-intl"
+        )
 
     def take_apart(data):
         path = tmp_path / "stream.bin"

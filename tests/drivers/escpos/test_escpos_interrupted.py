@@ -62,9 +62,9 @@ async def test_a_piece_of_an_interrupted_ticket_is_cut_off_before_the_next_one(p
 
 
 @pytest.mark.parametrize("profile", ["generic", "no-chinese", "pos-58"])
-async def test_a_plug_that_is_pulled_within_any_command_never_swallows_the_next_ticket(make_printer, profile):
+async def test_a_plug_that_is_pulled_within_any_command_never_swallows_the_next_ticket(make_printer, clock, profile):
     """Wherever the stream of one ticket breaks off, the next one on a new connection is whole and alone."""
-    printer = make_printer(profile=profile, confirm="fence", cut="partial", reply_timeout_s=0.05)
+    printer = make_printer(clock, profile=profile, confirm="fence", cut="partial")
     style = style_of(printer._profile)
     first = codec.INIT + codec.encode_ticket(
         Ticket((TextLine("请A001号", width=2), QrCode("https://example.invalid/A001"))), style
@@ -75,13 +75,22 @@ async def test_a_plug_that_is_pulled_within_any_command_never_swallows_the_next_
         simulator.connected()
         near, far = null_modem()
         task = asyncio.create_task(_serve(simulator, far))
-        await printer.start(near)
+        await _while_time_passes(clock, printer.start(near))
         printer._fragment = True  # this printer was not the one that was interrupted; what it does then is tested above
-        outcome = await printer.print_ticket(PrintJob("2", Ticket((TextLine("A002"),))))
+        outcome = await _while_time_passes(clock, printer.print_ticket(PrintJob("2", Ticket((TextLine("A002"),)))))
         task.cancel()
         await near.close()
         assert outcome.state is PrintState.PRINTED, end
         assert simulator.tickets[-1].lines == ("A002",), f"broken off behind byte {end} of {len(first)}"
+
+
+async def _while_time_passes(clock, work):
+    """As the fixture ``pass_time``, for work that a thread of its own may have a part in."""
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        while not task.done():
+            await clock.advance(0.25)
+    return task.result()
 
 
 async def _serve(simulator, far):
@@ -91,7 +100,7 @@ async def _serve(simulator, far):
 
 
 async def test_a_half_open_connection_is_noticed_before_a_byte_of_the_ticket_is_sent(make_printer):
-    simulator, printer = EscposSimulator(), make_printer(reply_timeout_s=0.1)
+    simulator, printer = EscposSimulator(), make_printer(reply_timeout_s=0.5)
     async with on_tcp(simulator) as address, await open_port(PortAddress.parse(address), SystemClock()) as port:
         await printer.start(port)
         await printer.poll()
@@ -106,7 +115,7 @@ async def test_a_half_open_connection_is_noticed_before_a_byte_of_the_ticket_is_
 
 async def test_a_connection_that_becomes_half_open_within_a_ticket_leaves_it_unknown(make_printer):
     simulator = EscposSimulator()
-    printer = make_printer(reply_timeout_s=0.1, confirm_timeout_s=0.3)
+    printer = make_printer(reply_timeout_s=0.5, confirm_timeout_s=0.6)
     feed = simulator.feed
 
     def goes_away(data):

@@ -208,6 +208,40 @@ async def test_the_table_of_abilities_tells_an_epson_from_a_clone(plugged, make_
     assert "clones say what they like" in found["clone"]["says its model"].detail
 
 
+@pytest.mark.parametrize(
+    ("confirm", "fault", "state", "words"),
+    [
+        ("gs_h", None, AbilityState.YES, "GS ( H"),
+        ("gs_h", "no_gs_h", AbilityState.NO, "GS ( H) is not answered"),
+        ("fence", "clone", AbilityState.YES, "GS r"),
+        ("none", None, AbilityState.NO, "confirm: none"),
+        ("gs_h", "cover_open", AbilityState.UNKNOWN, "has a fault"),
+    ],
+)
+async def test_that_a_printer_confirms_tickets_is_tried_out_also_where_it_is_configured(
+    plugged, make_printer, pass_time, clock, confirm, fault, state, words
+):
+    printer, simulator = make_printer(clock, confirm=confirm), EscposSimulator(fault)
+    async with plugged(simulator) as port:
+        await pass_time(clock, printer.start(port))
+        found = {one.name: one for one in await pass_time(clock, printer.abilities())}
+        confirms = found["confirms that a ticket is printed"]
+        assert (confirms.state, words in confirms.detail) == (state, True), confirms
+        if state is AbilityState.YES:
+            job = PrintJob("1", Ticket((TextLine("A001"),)))
+            assert (await pass_time(clock, printer.print_ticket(job))).confirmed_by == confirm
+    assert not simulator.refused
+
+
+async def test_a_ticket_that_a_wrong_setting_leaves_unknown_says_which_setting(plugged, make_printer, pass_time, clock):
+    printer = make_printer(clock, profile="epson")
+    async with plugged(EscposSimulator("no_gs_h")) as port:
+        await pass_time(clock, printer.start(port))
+        outcome = await pass_time(clock, printer.print_ticket(PrintJob("1", Ticket((TextLine("A001"),)))))
+    assert outcome.state is PrintState.UNKNOWN
+    assert "set confirm: auto" in outcome.reason
+
+
 async def test_the_abilities_of_a_printer_with_a_fault_are_told_all_the_same(plugged, make_printer, pass_time, clock):
     printer = make_printer(clock)
     async with plugged(EscposSimulator("paper_out")) as port:
