@@ -285,3 +285,13 @@ def test_retention_deletes_the_oldest_of_ours_and_never_open_or_unknown_files(tm
 
 def test_retention_of_a_folder_that_is_not_there_does_nothing(tmp_path):
     assert Retention(tmp_path / "none", 1, 1).apply(frozenset(), datetime.now(UTC)) == []
+
+
+def test_what_broke_off_goes_after_hours_unless_it_is_still_to_be_made_whole(tmp_path):
+    now = datetime.now(UTC)
+    for name in ("a-clip.mp4.part", "b-clip.mp4.part", "c-clip.mp4.part"):
+        (tmp_path / name).write_bytes(b"half")
+        age_s = 60 if name[0] == "c" else 12 * 3600
+        os.utime(tmp_path / name, (now.timestamp() - age_s,) * 2)
+    Retention(tmp_path, 2500, 30).apply(frozenset({"b-clip.mp4.part"}), now)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b-clip.mp4.part", "c-clip.mp4.part"]
