@@ -13,36 +13,53 @@ import structlog
 
 from hallctl import logs
 from hallctl.clock import Clock, SystemClock
-from hallctl.config import ConfigErrors, load_controller, load_hall
+from hallctl.config import ConfigErrors, ControllerConfig, load_controller, load_hall
 from hallctl.controller import Controller
 from hallctl.driver.hallcheck import check_hall
-from hallctl.errors import ConfigError, OutboxError
+from hallctl.errors import ConfigError, OutboxError, TwinError
 from hallctl.pulse import Pulse, notify
+from hallctl.twin import TWIN_FOLDER, Beginning, Checkpoint, TwinStore, begin, no_checkpoint
 
 EX_OK, EX_FAILED, EX_TEMPFAIL, EX_CONFIG = 0, 1, 75, 78
 
 
-def run(config_path: Path) -> int:
-    """Run the controller that ``config_path`` describes until SIGTERM or SIGINT; gives the exit code."""
+def run(config_path: Path, checkpoint: Checkpoint = no_checkpoint) -> int:
+    """Run the controller that ``config_path`` describes until SIGTERM or SIGINT; gives the exit code.
+
+    ``checkpoint`` is called at every step of a change of the hall document; tests end the process there.
+    """
     try:
         config = load_controller(config_path)
         logs.configure(config.log_level)
-        hall = check_hall(load_hall(config.hall))
-        hall.raise_if_fatal()
+        clock = SystemClock(trust_wall_clock=config.trust_clock)
+        clock.synchronised()  # where systemd has to be asked, its answer is there when the first command comes
+        store = TwinStore(config.state_dir / TWIN_FOLDER, checkpoint)
+        beginning = _begin(config, store, clock)
+        controller = Controller.build(config, beginning, store, clock)
     except (ConfigErrors, ConfigError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return EX_CONFIG
-    clock = SystemClock(trust_wall_clock=config.trust_clock)
-    clock.synchronised()  # where systemd has to be asked, its answer is there when the first command comes
-    try:
-        controller = Controller.build(config, hall, clock)
-    except ConfigError as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return EX_CONFIG
-    except (OSError, OutboxError) as exc:
+    except (OSError, OutboxError, TwinError) as exc:
         print(f"error: the state directory {config.state_dir} can't be used: {exc}", file=sys.stderr)
         return EX_TEMPFAIL
     return asyncio.run(_serve(controller, clock))
+
+
+def _begin(config: ControllerConfig, store: TwinStore, clock: Clock) -> Beginning:
+    """Which hall document runs. Raises ``ConfigErrors`` when that is hall.yaml, and nothing of it can run."""
+    log = structlog.get_logger()
+    beginning = begin(store, check_hall(load_hall(config.hall)), clock)
+    for trouble in beginning.troubles:
+        log.warning("the centre's document can't be used", code=trouble.code, why=trouble.message, hint=trouble.hint)
+    runs = beginning.record.runs
+    if not runs.version:
+        beginning.own.raise_if_fatal()
+        return beginning
+    trial = beginning.record.trial
+    log.info("runs the centre's document", version=runs.version, hash=runs.hash[:12], trial_boots=trial and trial.boots)
+    if beginning.own.fatal:
+        log.warning("hall.yaml is wrong, and nothing to go back to", why=str(beginning.own.problems[0]))
+    return beginning
 
 
 async def _serve(controller: Controller, clock: Clock) -> int:

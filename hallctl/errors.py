@@ -156,7 +156,27 @@ class LinkError(HallctlError):
     code = "link.error"
 
 
+class CertificateRefused(LinkError):
+    """The broker does not accept our certificate."""
+
+    code = "link.certificate"
+
+
+class EnrollError(HallctlError):
+    """A key, a request or a certificate can't be used, or may not be signed."""
+
+    code = "enroll.error"
+
+
 class OutboxError(HallctlError):
     """The durable event log can't be read or written."""
 
     code = "outbox.error"
+
+
+class TwinError(HallctlError):
+    """What the centre wants can't be kept on disk, or is damaged there."""
+
+    def __init__(self, message: str, *, code: str = "twin.error", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code

@@ -157,6 +157,7 @@ class AlertKind(StrEnum):
     CAMERA_BLIND = "camera.blind"
     TERMINAL_FAULT = "terminal.fault"
     TERMINAL_OFFLINE = "terminal.offline"
+    CERTIFICATE_EXPIRING = "certificate.expiring"
 
 
 class AlertState(StrEnum):
@@ -185,7 +186,7 @@ class Alert:
 
     id: str
     kind: AlertKind
-    subject: str  # the post's window or the terminal
+    subject: str  # the post's window, the terminal, or the controller
     state: AlertState
     raised_at: datetime
     severity: Severity = Severity.ERROR

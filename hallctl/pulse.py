@@ -53,7 +53,8 @@ class Pulse:
 
     async def _beat(self) -> None:
         health = await self._examine()
-        notify("WATCHDOG=1")
+        if watchdog_s():
+            notify("WATCHDOG=1")
         notify(f"STATUS={health.get('online', 0)} of {health.get('terminals', 0)} terminals online")
         await asyncio.to_thread(self._write, {**health, "at": self._clock.now().isoformat()})
 

@@ -10,6 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure: nothing here is judged by its time.
+settings.register_profile("hallctl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hallctl")
 
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 IOTCORE_TOML = """\
@@ -41,19 +46,19 @@ class TestBroker:
         self.kind = kind
         self.host = "127.0.0.1"
         self.port = _free_port()
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.extra = ""
 
     def start(self) -> None:
-        with (self._folder / "broker.log").open("ab") as log:
+        with (self.folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(self._arguments(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         for _ in range(200):
             with socket.socket() as probe:
                 if probe.connect_ex((self.host, self.port)) == 0:
                     return
             time.sleep(0.02)
-        raise AssertionError((self._folder / "broker.log").read_text(errors="replace"))
+        raise AssertionError((self.folder / "broker.log").read_text(errors="replace"))
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
@@ -69,10 +74,10 @@ class TestBroker:
 
     def _arguments(self) -> list[str]:
         if self.kind == "iotcore":
-            config = self._folder / "iotcore.toml"
+            config = self.folder / "iotcore.toml"
             config.write_text(IOTCORE_TOML.format(port=self.port))
             return [sys.executable, "-m", "iotcore", "--config", str(config), "--log-level", "ERROR"]
-        config = self._folder / "mosquitto.conf"
+        config = self.folder / "mosquitto.conf"
         lines = [f"listener {self.port} {self.host}", "max_packet_size 262144", "max_queued_messages 10000"]
         if os.geteuid() == 0:
             lines.append("user root")  # else it becomes the user mosquitto and can't read the test's folder
@@ -107,3 +112,22 @@ def any_broker(request, tmp_path):
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def make_broker(tmp_path):
+    """A running broker of a kind; several in one test have folders of their own."""
+    made = []
+
+    def make(kind):
+        if kind == "mosquitto" and MOSQUITTO is None:
+            pytest.skip("mosquitto is not installed: scripts/test installs it")
+        folder = tmp_path / f"broker-{len(made)}"
+        folder.mkdir()
+        made.append(TestBroker(folder, kind))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.stop()

@@ -34,6 +34,7 @@ class Centre:
     """Connected to the broker twice: once to listen, once to ask."""
 
     def __init__(self, port: int, clock: Clock, events_file: Path) -> None:
+        self.commands = 0
         self.envelopes: list[dict[str, Any]] = []
         self.gaps: list[Gap] = []
         self.replies: Counter[str] = Counter()
@@ -84,6 +85,7 @@ class Centre:
     async def command(self, name: str, **data: object) -> Reply:
         """Ask the controller to do something; gives its final reply."""
         async with self._turn:
+            self.commands += 1  # each of them acts, and leaves its trace in the audit
             reply = await send_command(self._asking, TOPICS, name, data, self._clock)
         self.replies[reply.state.value] += 1
         return reply

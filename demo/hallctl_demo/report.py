@@ -39,8 +39,9 @@ EXPECTED: dict[str, int | tuple[int, int]] = {
 def summary(day: Day, centre: Centre, broker: str, exit_code: int) -> dict[str, Any]:
     """Everything that was expected, and what was seen."""
     seen = Counter(one["type"].removeprefix("hallctl.event.") for one in centre.envelopes if ".event." in one["type"])
-    events = {kind: _compare(expected, seen.get(kind, 0)) for kind, expected in EXPECTED.items()}
-    unexpected = {kind: count for kind, count in seen.items() if kind not in EXPECTED}
+    wanted = {**EXPECTED, "command.finished": centre.commands}
+    events = {kind: _compare(expected, seen.get(kind, 0)) for kind, expected in wanted.items()}
+    unexpected = {kind: count for kind, count in seen.items() if kind not in wanted}
     alerts = Counter(
         f"{one['type'].removeprefix('hallctl.alert.')} {one['data']['state']}"
         for one in centre.envelopes

@@ -6,12 +6,14 @@ import click
 
 from hallctl.cli.command import command
 from hallctl.cli.link import link_options, target_of
+from hallctl.cli.who import by_option
 
 
 @click.command()
 @click.argument("window")
 @click.argument("ticket", required=False)
 @click.option("--recall", is_flag=True, help="Show the window's last call again.")
+@by_option
 @link_options
 def call(
     *,

@@ -14,6 +14,7 @@ from hallctl.cli.command import command
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_OK, json_option, print_json, print_table
 from hallctl.cli.where import config_option, find_config
+from hallctl.cli.who import by_option
 from hallctl.clock import SystemClock
 from hallctl.config import LoadedHall, load_controller, load_hall
 from hallctl.config.posts import Attendance
@@ -154,6 +155,7 @@ def calibrate(*, name: str, png: Path, seconds: float, config: Path | None, as_j
 
 @camera.command()
 @click.argument("name")
+@by_option
 @link_options
 def accept(
     *, name: str, config: Path | None, broker: str | None, site: str | None, controller: str | None, as_json: bool

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hallctl.cli.output import EX_CONFIG, EX_OK, json_option, print_json
+from hallctl.cli.running import Running, running_of
 from hallctl.cli.where import find_config
 from hallctl.config import ConfigErrors, ControllerConfig, LoadedHall, SecretRef, load_controller, load_hall, resolve
 from hallctl.config.base import Section
@@ -27,7 +28,8 @@ def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, 
 
     CONFIG is a controller.yaml; default: $HALLCTL_CONFIG, ./controller.yaml, /etc/hallctl/controller.yaml. With --hall
     alone only the hall document is checked. Every mistake is printed with file and line; a line that begins with
-    "advice:" is about something that runs and will make trouble. Exit code 0: all is right; 78: something is wrong.
+    "advice:" is about something that runs and will make trouble. Where the centre has pushed a document to this box, a
+    line says that this one runs, and not hall.yaml. Exit code 0: all is right; 78: something is wrong.
     --json prints one document.
     """
     errors: list[ConfigError] = []
@@ -38,10 +40,11 @@ def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, 
     hall = check_hall(load_hall(path)) if path else None
     errors += hall.problems if hall else ()
     advice = advise(hall) if hall and not hall.fatal else ()
+    running = running_of(controller) if controller and not hall_path and not documents_only else None
     if as_json:
-        _print_json(errors, advice, hall)
+        _print_json(errors, advice, hall, running)
     else:
-        _print_words(errors, advice, hall)
+        _print_words(errors, advice, hall, running)
     return EX_CONFIG if errors else EX_OK
 
 
@@ -69,7 +72,9 @@ def _secrets(section: Section, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]
             yield from _secrets(value, (*loc, name))
 
 
-def _print_words(errors: list[ConfigError], advice: tuple[Problem, ...], hall: LoadedHall | None) -> None:
+def _print_words(
+    errors: list[ConfigError], advice: tuple[Problem, ...], hall: LoadedHall | None, running: Running | None
+) -> None:
     for error in errors:
         click.echo(_line(error))
     for one in advice:
@@ -79,6 +84,8 @@ def _print_words(errors: list[ConfigError], advice: tuple[Problem, ...], hall: L
     click.echo(f"{counted(len(errors), 'mistake')}." if errors else "The configuration is right.")
     if hall is None or hall.fatal:
         click.echo("Nothing of it can run.")
+    if running is not None and (words := running.words()):
+        click.echo(words)
 
 
 def _line(error: ConfigError) -> str:
@@ -105,7 +112,9 @@ def _summary(hall: LoadedHall) -> str:
     return "\n".join(lines)
 
 
-def _print_json(errors: list[ConfigError], advice: tuple[Problem, ...], hall: LoadedHall | None) -> None:
+def _print_json(
+    errors: list[ConfigError], advice: tuple[Problem, ...], hall: LoadedHall | None, running: Running | None
+) -> None:
     document = hall.document if hall else None
     print_json(
         {
@@ -118,6 +127,7 @@ def _print_json(errors: list[ConfigError], advice: tuple[Problem, ...], hall: Lo
             "buses": len(document.buses) if document else 0,
             "tickets": len(document.tickets) if document else 0,
             "drivers": list(driver_names()),
+            "running": running.values() if running else None,
         }
     )
 

@@ -7,6 +7,7 @@ import click
 
 from hallctl.cli.link import Target, with_session
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json
+from hallctl.cli.who import who
 from hallctl.clock import SystemClock
 from hallctl.fleet import send_command
 from hallctl.model import Reply, ReplyState
@@ -36,8 +37,10 @@ def ask(
     """Send a command and give its final reply."""
     topics = target.topics
     wanted = {key: readable(value) for key, value in data.items() if value is not None}
+    by = who()
     return with_session(
-        target, lambda session: send_command(session, topics, name, wanted, SystemClock(), on_progress=on_progress)
+        target,
+        lambda session: send_command(session, topics, name, wanted, SystemClock(), by=by, on_progress=on_progress),
     )
 
 

@@ -6,6 +6,7 @@ import click
 
 from hallctl.cli.command import command
 from hallctl.cli.link import link_options, target_of
+from hallctl.cli.who import by_option
 
 
 @click.command()
@@ -18,6 +19,7 @@ from hallctl.cli.link import link_options, target_of
 @click.option("--blink", is_flag=True, help="TEXT blinks.")
 @click.option("--on/--off", "lit", default=None, help="Light or darken the panel.")
 @click.option("--brightness", type=click.IntRange(1, 100), metavar="PERCENT", help="Dim the panel, 1 to 100.")
+@by_option
 @link_options
 def display(
     *,

@@ -11,6 +11,7 @@ from hallctl.cli.command import command
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_OK, json_option, print_json, print_table
 from hallctl.cli.where import config_option, find_config
+from hallctl.cli.who import by_option
 from hallctl.config import load_controller, load_hall
 from hallctl.errors import ConfigError
 from hallctl.post import DutyCalendar
@@ -52,6 +53,7 @@ def show(*, begin: str | None, days: int, config: Path | None, as_json: bool) ->
 @click.argument("spans", nargs=-1, metavar="[HH:MM-HH:MM]...")
 @click.option("--closed", is_flag=True, help="Nobody has to be there.")
 @click.option("--as-usual", is_flag=True, help="Take back what was set: the day is as hall.yaml says.")
+@by_option
 @link_options
 def set_(
     *,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from hallctl.cli.output import json_option
 from hallctl.cli.where import config_option, find_config
@@ -18,8 +19,11 @@ from hallctl.config.controller import Broker
 from hallctl.errors import ConfigError
 from hallctl.link import BrokerSettings, Session, Tls, Topics
 
+_TLS_KEY = "hallctl.tls"
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+TLS_VARIABLES = {"cafile": "HALLCTL_CAFILE", "cert": "HALLCTL_CERT", "key": "HALLCTL_KEY"}
+BROKER_VARIABLE = "HALLCTL_BROKER"
 PASSWORD_VARIABLE = "HALLCTL_BROKER_PASSWORD"  # noqa: S105  # the name of a variable, not a password
 
 
@@ -43,12 +47,14 @@ def link_options(function: F) -> F:
     """The options of every command that talks to a hall."""
     for option in (
         json_option,
+        *tls_options(),
         click.option("--controller", metavar="ID", help="Which controller; default: the one of --config."),
         click.option("--site", metavar="SITE", help="Which site; default: the one of --config."),
         click.option(
             "--broker",
             metavar="URL",
-            help=f"mqtt://[user@]host[:port] or mqtts://...; the password comes from ${PASSWORD_VARIABLE}.",
+            envvar=BROKER_VARIABLE,
+            help=f"mqtt://[user@]host[:port] or mqtts://...; or ${BROKER_VARIABLE}; password: ${PASSWORD_VARIABLE}.",
         ),
         config_option,
     ):
@@ -56,16 +62,37 @@ def link_options(function: F) -> F:
     return function
 
 
+def tls_options() -> tuple[Callable[[F], F], ...]:
+    """Files of a desk's own certificate. ``target_of`` reads them: no command needs to pass them on."""
+    texts = {
+        "cafile": "CA certificates that may have signed the broker's (PEM)",
+        "cert": "Your certificate; the key may stand in the same file",
+        "key": "Your private key",
+    }
+    return tuple(
+        click.option(
+            f"--{name}",
+            metavar="FILE",
+            type=click.Path(path_type=Path, dir_okay=False),
+            expose_value=False,
+            callback=_remember,
+            help=f"{text}; default: ${TLS_VARIABLES[name]}.",
+        )
+        for name, text in texts.items()
+    )
+
+
 def target_of(config: Path | None, broker: str | None, site: str | None, controller: str | None) -> Target:
     """What the options mean. Raises ``ConfigError``, ``ConfigErrors`` or ``click.UsageError``."""
-    if broker is not None:
+    if broker is not None and not (config is not None and _is_from_variable("broker")):
         return Target(_from_url(broker), site or "+", controller or "+")
     path = find_config(config)
     document = load_controller(path)
     if document.broker is None:
         hint = "add a broker to it, or give --broker mqtt://HOST"
         raise ConfigError("names no broker: this box works alone", path=str(path), hint=hint)
-    return Target(_from_document(document.broker), site or document.site, controller or document.controller)
+    settings = _from_document(document.broker, str(path))
+    return Target(settings, site or document.site, controller or document.controller)
 
 
 def with_session(target: Target, work: Callable[[Session], Awaitable[T]]) -> T:
@@ -87,8 +114,15 @@ def _client_id() -> str:
     return f"hallctl-cli-{secrets.token_hex(6)}"
 
 
-def _from_document(broker: Broker) -> BrokerSettings:
-    tls = Tls(broker.tls.ca_file, broker.tls.cert_file, broker.tls.key_file) if broker.tls else None
+def _from_document(broker: Broker, path: str) -> BrokerSettings:
+    own = _own_tls()
+    tls = broker.tls
+    if tls is not None and (tls.identity or tls.cert_file) and own.cert_file is None:
+        raise ConfigError(
+            "this box's certificate is for its daemon: a second connection with it would throw the daemon out",
+            path=path,
+            hint="use a certificate of your own: --cert FILE (--broker mqtts://HOST:8884), docs/security.md",
+        )
     return BrokerSettings(
         host=broker.host,
         port=broker.port,
@@ -96,7 +130,7 @@ def _from_document(broker: Broker) -> BrokerSettings:
         protocol=broker.protocol,
         username=broker.username,
         password=resolve(broker.password) if broker.password else None,
-        tls=tls,
+        tls=Tls(own.ca_file or tls.ca_file, own.cert_file, own.key_file) if tls else None,
         keepalive_s=broker.keepalive_s,
         max_in_flight=broker.max_in_flight,
     )
@@ -113,11 +147,43 @@ def _from_url(url: str) -> BrokerSettings:
     if parts.password is not None:
         raise click.UsageError(f"--broker: a password in the URL is seen by everybody here; set ${PASSWORD_VARIABLE}.")
     secure = parts.scheme == "mqtts"
+    own = _own_tls()
+    if not secure and _given():
+        raise click.UsageError("--cafile, --cert and --key are for TLS: write --broker mqtts://HOST.")
     return BrokerSettings(
         host=host,
         port=port or (8883 if secure else 1883),
         client_id=_client_id(),
         username=parts.username,
         password=os.environ.get(PASSWORD_VARIABLE),
-        tls=Tls() if secure else None,
+        tls=own if secure else None,
     )
+
+
+def _is_from_variable(option: str) -> bool:
+    """A document that is named goes before what only the environment says."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.get_parameter_source(option) is ParameterSource.ENVIRONMENT
+
+
+def _given() -> dict[str, Path]:
+    context = click.get_current_context(silent=True)
+    return context.meta.get(_TLS_KEY, {}) if context is not None else {}
+
+
+def _own_tls() -> Tls:
+    """What the options say, else the variables."""
+    given = _given()
+    named = {name: given.get(name) or _path(os.environ.get(variable)) for name, variable in TLS_VARIABLES.items()}
+    if named["key"] is not None and named["cert"] is None:
+        raise click.UsageError("--key goes with --cert.")
+    return Tls(named["cafile"], named["cert"], named["key"])
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    if value is not None and parameter.name is not None:
+        context.meta.setdefault(_TLS_KEY, {})[parameter.name] = value

@@ -23,6 +23,8 @@ COMMANDS = (
     "alerts",
     "camera",
     "duty",
+    "fleet",
+    "enroll",
     "sim",
 )
 

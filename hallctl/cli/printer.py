@@ -12,6 +12,7 @@ from hallctl.cli.command import ask, print_reply
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, print_table
 from hallctl.cli.where import find_config
+from hallctl.cli.who import by_option
 from hallctl.clock import SystemClock
 from hallctl.config import load_controller, load_hall
 from hallctl.controller.directly import test_printer_directly
@@ -36,6 +37,7 @@ def printer() -> None:
     is_flag=True,
     help="Open the printer's port here instead of asking the daemon, which must not run; needs no broker.",
 )
+@by_option
 @link_options
 def test(
     *,

@@ -6,11 +6,13 @@ import click
 
 from hallctl.cli.command import command
 from hallctl.cli.link import link_options, target_of
+from hallctl.cli.who import by_option
 
 
 @click.command()
 @click.argument("window")
 @click.option("--ticket", metavar="NUMBER", help="The ticket whose service is rated.")
+@by_option
 @link_options
 def rate(
     *,

@@ -13,6 +13,7 @@ from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_t
 from hallctl.clock import SystemClock
 from hallctl.fleet import ControllerStatus, ControllerView, HallReader, TerminalStatusNow
 from hallctl.link import Session
+from hallctl.link.configuration import ApplyStatus, Reported
 from hallctl.link.payloads import FaultPayload
 
 _COLOURS = {"online": "green", "offline": "red", "quarantined": "red", "starting": "yellow", "unknown": "yellow"}
@@ -31,7 +32,11 @@ def status(*, config: Path | None, broker: str | None, site: str | None, control
     now = SystemClock().now()
     if not views:
         click.echo(f"error: no controller {target.controller} of site {target.site} is known to the broker", err=True)
-        click.echo("hint: has it ever been connected? check site and controller in its controller.yaml", err=True)
+        click.echo(
+            "hint: has it ever been connected? check site and controller in its controller.yaml, and whether this user "
+            "may read them (the broker's access list)",
+            err=True,
+        )
         return EX_FAILED
     for view in views:
         _show(view, now, as_json=as_json)
@@ -52,6 +57,8 @@ def _show(view: ControllerView, now: datetime, *, as_json: bool) -> None:
         print_json(_described(view, controller, terminals))
         return
     click.echo(_headline(view, controller))
+    for line in _configuration(view.reported):
+        click.echo(line)
     rows = [row for terminal in terminals for row in _rows(terminal)]
     if rows:
         print_table(("terminal", "driver", "status", "since", "what is wrong", "what to do"), rows)
@@ -64,6 +71,23 @@ def _headline(view: ControllerView, controller: ControllerStatus) -> str:
     since = f" since {local_time(controller.since)}" if controller.since else ""
     reason = f", {controller.reason}" if controller.reason else ""
     return f"{view.topics.site}/{view.topics.controller}{name}: {controller.status}{since}{reason}"
+
+
+def _configuration(reported: Reported | None) -> Iterator[str]:
+    """Which hall document runs, and what became of the newest that the centre wanted."""
+    if reported is None:
+        return
+    own = "its own hall.yaml" if not reported.applied_version else f"version {reported.applied_version} of the centre"
+    yield f"runs {own}"
+    if not reported.errors and reported.status in (ApplyStatus.APPLIED, ApplyStatus.PARTIAL):
+        return
+    what = f"version {reported.desired_version}" if reported.desired_version else "the document"
+    yield f"{what}: {reported.status.value.replace('_', ' ')}, {local_time(reported.at)}"
+    for mistake in reported.errors:
+        hint = f" ({mistake.hint})" if mistake.hint else ""
+        yield f"  {mistake.pointer or 'document'}: {mistake.message or mistake.code}{hint}"
+    if reported.errors_cut:
+        yield f"  and {reported.errors_cut} more"
 
 
 def _rows(terminal: TerminalStatusNow) -> Iterator[tuple[str | Text, ...]]:
@@ -93,6 +117,7 @@ def _described(
         "since": controller.since,
         "reason": controller.reason,
         "open_alerts": len(view.alerts),
+        "configuration": view.reported.model_dump(mode="json") if view.reported else None,
         "terminals": [
             {
                 "terminal": terminal.terminal,

@@ -11,6 +11,7 @@ from hallctl.cli.command import ask, print_reply, readable
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, json_option, print_json
 from hallctl.cli.where import config_option, find_config
+from hallctl.cli.who import by_option
 from hallctl.config import LoadedHall, load_controller, load_hall
 from hallctl.config.hall import Terminal, TicketLayout
 from hallctl.controller.printing import built_in_fields
@@ -41,6 +42,7 @@ def ticket() -> None:
 @click.argument("fields", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--printer", metavar="ID", help="Terminal id of the printer; may be left out where there is one.")
 @click.option("--layout", metavar="ID", help="Id of the layout; may be left out where there is one.")
+@by_option
 @link_options
 def print_(
     *,

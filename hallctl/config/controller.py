@@ -31,9 +31,19 @@ class BrokerTls(Section):
     )
     cert_file: Path | None = Field(default=None, description="this controller's certificate, for mutual TLS")
     key_file: Path | None = Field(default=None, description="this controller's private key, for mutual TLS")
+    identity: Path | None = Field(
+        default=None,
+        description="key and certificate in one file that `hallctl enroll` makes and the daemon renews, in place of "
+        "cert_file and key_file; in a folder that the daemon may write: /var/lib/hallctl/identity.pem",
+    )
+    warn_days: float = Field(
+        default=14, ge=0, le=365, description="an alert is raised when the certificate has less than this left, days"
+    )
 
     @model_validator(mode="after")
     def _has_both_halves(self) -> Self:
+        if self.identity is not None and self.cert_file is not None:
+            raise ValueError("the certificate is named twice | give identity, or cert_file and key_file")
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("mutual TLS needs cert_file and key_file | give both, or neither")
         return self

@@ -81,7 +81,7 @@ def _without_wrong_items(
     ordered = in_order(problems)
     wrong = {problem.loc[:2]: problem for problem in reversed(ordered) if not problem.fatal}
     if any(problem.fatal for problem in ordered):
-        return LoadedHall(path, _NOTHING, ordered, places=dict.fromkeys(SECTIONS, ()), tree=root)
+        return LoadedHall(path, _NOTHING, ordered, places=dict.fromkeys(SECTIONS, ()), tree=root, value=value)
     places = {
         section: tuple(i for i, _ in enumerate(value.get(section, ())) if (section, i) not in wrong)
         for section in SECTIONS
@@ -96,7 +96,7 @@ def _without_wrong_items(
         for loc, problem in wrong.items()
         if (name := _id_of(value, loc)) is not None and name not in running
     }
-    return LoadedHall(path, document, ordered, quarantined, places, tree=root)
+    return LoadedHall(path, document, ordered, quarantined, places, tree=root, value=value)
 
 
 def _id_of(value: dict[str, Any], loc: Loc) -> str | None:

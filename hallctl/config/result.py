@@ -20,6 +20,7 @@ class LoadedHall:
 
     ``places`` keeps, for each section, where the items of ``document`` stand in the file; ``set_aside`` holds terminals
     that are right in themselves and were left out all the same, so that every mistake in them can be told at once.
+    ``value`` is the whole document as JSON has it, with what is wrong, and with texts where texts were meant.
     """
 
     path: str
@@ -29,6 +30,7 @@ class LoadedHall:
     places: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     set_aside: tuple[tuple[Loc, Terminal], ...] = ()
     tree: Node = field(default_factory=lambda: Scalar(0, ""), repr=False)
+    value: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def fatal(self) -> bool:
@@ -100,7 +102,14 @@ class LoadedHall:
             terminal.model_copy(update={"options": options[terminal.id]}) if terminal.id in options else terminal
             for terminal in self.document.terminals
         ]
-        return replace(self, document=self.document.model_copy(update={"terminals": terminals})) if options else self
+        if not options:
+            return self
+        written = [
+            {**one, "options": options[one["id"]]} if isinstance(one, dict) and one.get("id") in options else one
+            for one in self.value.get("terminals", ())
+        ]
+        document = self.document.model_copy(update={"terminals": terminals})
+        return replace(self, document=document, value={**self.value, "terminals": written})
 
     def _boards(self, problems: list[Problem]) -> MainBoards:
         boards = self.document.main_boards

@@ -39,7 +39,9 @@ _WORDS = (
     ("did not find expected key", "this line does not fit to the lines above it", "check its indentation and quotes"),
     ("cannot start any token", "a value can't begin with this character", "put the value into quotes"),
     ("unknown escape character", 'a backslash in "..." begins an unknown escape', "use '...' quotes instead"),
+    ("exceeded maximum nesting depth", f"more than {MAX_DEPTH} levels are nested", ""),  # libyaml's own limit
     ("tab character", "a tab is used for indentation", "use spaces only"),
+    ("maximum nesting depth", f"more than {MAX_DEPTH} levels are nested", ""),  # libyaml has a limit of its own
 )
 
 

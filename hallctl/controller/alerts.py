@@ -1,6 +1,6 @@
 """The open alerts of one controller: raised once, acknowledged, cleared; they survive a restart."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -30,6 +30,10 @@ class AlertBook:
     def open(self) -> tuple[Alert, ...]:
         """All open alerts."""
         return tuple(self._open.values())
+
+    def about(self, subject: str, kinds: Sequence[AlertKind]) -> tuple[Alert, ...]:
+        """Open alerts of these kinds about one terminal, camera or window."""
+        return tuple(alert for alert in self.open if alert.subject == subject and alert.kind in kinds)
 
     async def raise_once(
         self,

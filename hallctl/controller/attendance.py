@@ -34,6 +34,7 @@ RETENTION_EVERY_S = 60.0
 DUTY_KEPT_DAYS = 7
 SILENT_S = 10.0  # beyond this a post without an observation is not known any more
 STARTING = "camera.starting"
+MIN_SCORE = 0.3  # until the camera has said its own
 MIB = 1 << 20
 UNPLUGGED = ("camera.unreachable", "camera.stalled", "camera.ended", "camera.silent", "camera.lost")
 _BLIND = {
@@ -51,6 +52,7 @@ class _Camera:
 
     name: str
     lens: Lens
+    min_score: float = MIN_SCORE
     posts: list[PostRoom] = field(default_factory=list)
     heard: float = 0.0
     runner: CameraRunner | None = None
@@ -86,11 +88,14 @@ class Attendance:
         self._posts = {
             window.id: self._room(window.id, window.label) for window in document.windows if window.id in self._zones
         }
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def add_camera(self, camera: str, context: TerminalContext, made: Camera) -> CameraRunner:
         """A camera as something that a supervisor can run. Raises ``ConfigError`` where it can't be."""
         spec = made.capture()
-        watched = self._cameras.setdefault(camera, _Camera(camera, Lens(self._rules.blind_after_s)))
+        watched = self._camera(camera)
+        watched.min_score = spec.min_score
         for post in watched.posts:
             post.views = Views({**post.views.min_scores, camera: spec.min_score})
         runner = watched.runner = CameraRunner(context, lambda: self._job(camera, made.capture()), self)
@@ -104,8 +109,65 @@ class Attendance:
             await self.window_changed(window)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick_for_ever(terminals))
-            for post in self._posts.values():
-                group.create_task(post.run())
+            self._group = group
+            for name, post in self._posts.items():
+                self._tasks[name] = group.create_task(post.run())
+
+    async def adopt(self, document: HallDocument, windows: Sequence[Window]) -> None:
+        """Go on with another document. Posts that are watched as before keep their machine, their alert and their clip.
+
+        Call it while the cameras that change are stopped: ``add_camera`` brings them in again.
+        """
+        zones, rules_changed = zones_of(document), document.attendance != self._rules
+        exceptions, self._duty = self._duty.exceptions, DutyCalendar(document.duty_hours)
+        self._duty.exceptions = exceptions
+        leave = [name for name in self._posts if rules_changed or zones.get(name) != self._zones[name]]
+        for name in leave:
+            await self._end_post(name, gone=name not in zones)
+        self._rules, self._zones = document.attendance, zones
+        await self._forget_cameras({camera for views in zones.values() for camera in views}, document)
+        for camera in self._cameras.values() if rules_changed else ():
+            saved, camera.lens = camera.lens.to_dict(), Lens(self._rules.blind_after_s)
+            camera.lens.restore(saved)
+        for window in document.windows:
+            if window.id in self._posts:
+                self._posts[window.id].label = window.label
+            elif window.id in zones:
+                await self._begin_post(window.id, window.label, windows)
+
+    async def _end_post(self, name: str, *, gone: bool) -> None:
+        post, task = self._posts.pop(name), self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for camera in self._cameras.values():
+            camera.posts = [one for one in camera.posts if one is not post]
+        if not gone:
+            await post.keep()
+            return
+        await post.proof.unsuspect()
+        await self._outbox.save_state(f"post:{name}", None)
+        await self._alerts.clear(AlertKind.POST_EMPTY, name, data={"over": "removed"})
+
+    async def _begin_post(self, name: str, label: str, windows: Sequence[Window]) -> None:
+        self._posts[name] = post = self._room(name, label)
+        post.restore(await self._outbox.load_state(f"post:{name}"), self._clock.now())
+        for window in windows:
+            if window.config.id == name:
+                await self.window_changed(window)
+        if self._group is not None:
+            self._tasks[name] = self._group.create_task(post.run())
+
+    async def _forget_cameras(self, watching: set[str], document: HallDocument) -> None:
+        """A camera that is gone is not blind; one that watches no post is nobody's eye."""
+        terminals = {terminal.id for terminal in document.terminals}
+        for name in [name for name in self._cameras if name not in watching]:
+            await self._alerts.clear(AlertKind.CAMERA_BLIND, name, data={"over": "removed"})
+            self._cameras[name].lens = Lens(self._rules.blind_after_s)
+            if name not in terminals:
+                self._cameras.pop(name)
+                self._runners.pop(name, None)
+                await self._outbox.save_state(f"camera:{name}", None)
 
     async def window_changed(self, window: Window) -> None:
         """A window's pause pauses its post."""
@@ -142,9 +204,9 @@ class Attendance:
 
     async def seen(self, camera: str, observation: Observation) -> None:
         """A look at one post."""
-        watched, post = self._cameras[camera], self._posts.get(observation.window)
-        if post is None:
-            return
+        watched, post = self._cameras.get(camera), self._posts.get(observation.window)
+        if watched is None or post is None or camera not in post.views.min_scores:
+            return  # it was taken out of the hall, or watches another post now
         watched.heard = self._clock.monotonic()
         watched.lens.see(observation.at, usable=not observation.reason, reason=observation.reason)
         post.look(camera, observation.at, observation.score, observation.reason)
@@ -159,11 +221,15 @@ class Attendance:
 
     async def child_ended(self, camera: str) -> None:
         """The child is gone."""
-        for post in self._cameras[camera].posts:
+        for post in self._posts_of(camera):
             post.happened(ChildEnded(camera))
 
+    def _posts_of(self, camera: str) -> Sequence[PostRoom]:
+        found = self._cameras.get(camera)
+        return found.posts if found is not None else ()
+
     def _tell_post_of(self, clip: str, camera: str, happened: ClipTaken | ClipFailed) -> None:
-        for post in self._cameras[camera].posts:
+        for post in self._posts_of(camera):
             if post.proof.owns(clip):
                 post.happened(happened)
 
@@ -177,15 +243,18 @@ class Attendance:
             label,
             self._rules,
             PostMachine(self._rules),
-            Views(dict.fromkeys(cameras, 0.3)),
+            Views({camera: self._camera(camera).min_score for camera in cameras}),
             proof,
             self._alerts,
             self._commit,
             self._outbox.save_state,
         )
         for camera in cameras:
-            self._cameras.setdefault(camera, _Camera(camera, Lens(self._rules.blind_after_s))).posts.append(room)
+            self._camera(camera).posts.append(room)
         return room
+
+    def _camera(self, name: str) -> _Camera:
+        return self._cameras.setdefault(name, _Camera(name, Lens(self._rules.blind_after_s)))
 
     def _job(self, camera: str, spec: CaptureSpec) -> Job:
         references = self._config.state_dir / "cameras"
@@ -216,9 +285,9 @@ class Attendance:
         while True:
             await self._clock.sleep(TICK_S)
             on_duty = self._duty.on_duty(self._clock.now())
-            for camera in self._cameras.values():
+            for camera in list(self._cameras.values()):
                 await self._tick_camera(camera, terminals.get(camera.name), on_duty=on_duty)
-            for post in self._posts.values():
+            for post in list(self._posts.values()):
                 post.tick(self._clock.now(), on_duty=on_duty)
             if self._rules.escalate_after_s:
                 await self._alerts.escalate(AlertKind.POST_EMPTY, self._rules.escalate_after_s)

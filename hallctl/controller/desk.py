@@ -1,6 +1,6 @@
 """Commands: each one is validated, carried out in its room, and answered."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from hallctl.clock import Clock
 from hallctl.controller.alerts import AlertBook
@@ -14,6 +14,7 @@ from hallctl.controller.requests import (
     BeepKeypad,
     CallNumber,
     FetchEvidence,
+    GetConfig,
     PrintTicket,
     RecallNumber,
     SetDisplay,
@@ -28,7 +29,7 @@ from hallctl.controller.requests import (
 from hallctl.errors import HallctlError, RequestRefused
 from hallctl.hall import Hall, Plan
 from hallctl.link import Progress
-from hallctl.model import Command, Reply, ReplyState
+from hallctl.model import Command, JsonObject, Reply, ReplyState
 
 
 class CommandHandler:
@@ -42,11 +43,12 @@ class CommandHandler:
         tickets: TicketDesk,
         alerts: AlertBook,
         evidence: EvidenceStore,
-        displays: frozenset[str],
+        displays: Mapping[str, object],
         clock: Clock,
         on_window: Callable[[str], Awaitable[None]],
         changed: Callable[[], None],
         attendance: Attendance,
+        document: Callable[[int], Awaitable[JsonObject]],
     ) -> None:
         self._hall = hall
         self._executor = executor
@@ -58,6 +60,7 @@ class CommandHandler:
         self._on_window = on_window
         self._changed = changed
         self._attendance = attendance
+        self._document = document
 
     async def handle(self, command: Command, progress: Progress) -> Reply:
         """Carry out one command; ``progress`` takes what is known on the way."""
@@ -105,6 +108,8 @@ class CommandHandler:
             case FetchEvidence(alert=alert, kind=kind, offset=offset):
                 chunk = await self._evidence.chunk(alert, kind, offset)
                 return Reply(command.id, ReplyState.SUCCEEDED, data=chunk)
+            case GetConfig(offset=offset):
+                return Reply(command.id, ReplyState.SUCCEEDED, data=await self._document(offset))
         raise RequestRefused("command.unknown", f"{command.name} is not handled here")
 
     def _require_display(self, display: str) -> None:

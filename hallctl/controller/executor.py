@@ -8,6 +8,7 @@ from typing import Any
 from hallctl.driver import EvaluationPad, Keypad, NumberDisplay, StaffCard
 from hallctl.errors import Fault, HallctlError, TerminalOffline
 from hallctl.hall import Ask, EndEvaluation, Hall, Note, Plan, Show, ShowQueue, StandStill
+from hallctl.hall.message import DisplayKind, DisplayMessage
 from hallctl.model import Event, EventType, JsonObject
 from hallctl.terminal.supervisor import TerminalSupervisor
 
@@ -73,6 +74,10 @@ class Executor:
             await self._try(terminal, lambda driver: driver.show_staff(card))
         if (question := self._hall.question_of(terminal)) is not None:
             await self._ask(question)
+
+    async def blank(self, display: str) -> None:
+        """A display that belongs to nobody any more shows nothing."""
+        await self._show(Show(display, DisplayMessage(DisplayKind.TEXT, ("",))))
 
     async def set_display(self, display: str, *, on: bool | None, brightness: int | None) -> Outcome:
         """Light, darken or dim a display by hand. Raises ``Fault`` where the display can't."""

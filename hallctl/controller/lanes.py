@@ -13,7 +13,7 @@ from datetime import datetime
 
 from hallctl.clock import Clock
 from hallctl.driver import PrintOutcome, PrintState, TicketPrinter
-from hallctl.errors import HallctlError, LocalCodecError, RequestRefused, TerminalBusy, TerminalError
+from hallctl.errors import HallctlError, LocalCodecError, RequestRefused, TerminalBusy, TerminalError, TerminalOffline
 from hallctl.model import Severity, TerminalStatus
 from hallctl.terminal.supervisor import TerminalSupervisor
 
@@ -69,10 +69,16 @@ class Lane:
         self._limit = limit
         self._queue: deque[asyncio.Future[None]] = deque()  # one place a job; the first one has its turn
         self._stopping = False
+        self._why = ""
 
-    def stop(self) -> None:
+    def adopt(self, printers: Sequence[str], limit: int) -> None:
+        """Who takes over from now on, and how many may wait; tickets that wait go on waiting."""
+        self.printers = tuple(printers)
+        self._limit = limit
+
+    def stop(self, why: str = "the controller stops") -> None:
         """Let every job that has not begun fail now: nothing of it was printed. The one that prints is finished."""
-        self._stopping = True
+        self._stopping, self._why = True, why
         for place in self._queue:
             _wake(place)
 
@@ -85,7 +91,7 @@ class Lane:
             return await self._try_until(job, deadline, waited)
 
     def _stopped(self) -> HallctlError:
-        return TerminalBusy(f"{self.name}: the controller stops; nothing was printed", hint="send it again")
+        return TerminalBusy(f"{self.name}: {self._why}; nothing was printed", hint="send it again")
 
     def _full(self) -> HallctlError:
         return TerminalBusy(f"{self.name}: {len(self._queue)} tickets wait already", hint="try again later")
@@ -150,6 +156,10 @@ class Lane:
                 outcome = PrintOutcome(PrintState.UNKNOWN, reason=exc.message)
             because = reasons[0].message if reasons else ""
             return Printed(name, outcome, self.name if reasons else "", because)
+        if not reasons:
+            return TerminalOffline(
+                f"{self.name} does not run", code="terminal.quarantined", hint="hallctl check says why"
+            )
         return next((reason for reason in reasons if isinstance(reason, TerminalError)), reasons[0])
 
     async def _until_able(self, job: Job, deadline: float, reason: HallctlError, pause_s: float) -> None:

@@ -41,6 +41,11 @@ class HallMemory:
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             self._log.warning("what windows were doing can't be read: all begin anew", why=repr(exc))
 
+    def adopt(self, zone: str) -> None:
+        """The hall's time zone from now on."""
+        self._zone = ZoneInfo(zone)
+        self._changed.set()
+
     def changed(self) -> None:
         """Save it soon."""
         self._changed.set()

@@ -1,7 +1,7 @@
 """From the hall document to supervised terminals: one supervisor each, one owner a bus."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -21,21 +21,18 @@ from hallctl.terminal.supervisor import Connect, OnState, TerminalSupervisor
 from hallctl.transport import PortAddress, is_plugged, open_port
 
 
-def build_buses(document: HallDocument, clock: Clock, log: Logger) -> dict[str, Bus]:
-    """One owner for each shared port that a terminal uses."""
-    used = {terminal.bus for terminal in document.terminals}
-    return {bus.id: Bus(bus.id, PortAddress.parse(bus.port), clock, log) for bus in document.buses if bus.id in used}
-
-
-def connect_to(terminal: TerminalConfig, plugin: DriverPlugin, buses: dict[str, Bus], clock: Clock) -> Connect:
-    """How this terminal gets its connection: its own port, its line on a bus, or none (a camera)."""
+def connect_to(
+    terminal: TerminalConfig, plugin: DriverPlugin, buses: Mapping[str, Bus], clock: Clock
+) -> tuple[Connect, BusLine | None]:
+    """How this terminal gets its connection: its own port, its line on a bus (given as well), or none (a camera)."""
     if plugin.attachment is Attachment.BUS and terminal.bus and plugin.framing is not None:
-        line = buses[terminal.bus].attach(terminal.address or 0, plugin.framing, plugin.bus_gap_s)
-        return lambda: _on_bus(buses[terminal.bus or ""], line)
+        bus = buses[terminal.bus]
+        line = bus.attach(terminal.address or 0, plugin.framing, plugin.bus_gap_s)
+        return (lambda: _on_bus(bus, line)), line
     if plugin.attachment is Attachment.PORT and terminal.port:
         address = PortAddress.parse(terminal.port)
-        return lambda: _own_port(address, clock)
-    return lambda: _as_it_is(None)
+        return (lambda: _own_port(address, clock)), None
+    return (lambda: _as_it_is(None)), None
 
 
 def supervise(
@@ -114,7 +111,7 @@ def broker_settings(broker: Broker, client_id: str) -> BrokerSettings:
         protocol=broker.protocol,
         username=broker.username,
         password=resolve(broker.password) if broker.password else None,
-        tls=Tls(tls.ca_file, tls.cert_file, tls.key_file) if tls else None,
+        tls=Tls(tls.ca_file, tls.identity or tls.cert_file, tls.key_file) if tls else None,
         keepalive_s=broker.keepalive_s,
         max_in_flight=broker.max_in_flight,
     )

@@ -5,7 +5,7 @@ is in the event, so that a person can look.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -50,18 +50,38 @@ class TicketDesk:
         pictures: Mapping[str, Picture] | None = None,
         mark: MarkCommand = _no_mark,
     ) -> None:
-        self._zone = ZoneInfo(document.duty_hours.timezone)  # the hall's time, whatever the box is set to
-        self._layouts = {layout.id: layout for layout in document.tickets}
-        self._pictures = pictures or {}
         self._printers = printers
+        self._lanes: dict[str, Lane] = {}
         self._commit = commit
         self._clock = clock
         self._mark = mark
         self._log = structlog.get_logger()
+        self.adopt(document, pictures or {})
+
+    def adopt(self, document: HallDocument, pictures: Mapping[str, Picture]) -> None:
+        """Go on with another document, its logos read. Call it while ``printers`` are those that will print.
+
+        Tickets that wait for a printer that stays keep waiting; those of a printer that is gone fail.
+        """
+        self._zone = ZoneInfo(document.duty_hours.timezone)  # the hall's time, whatever the box is set to
+        self._layouts = {layout.id: layout for layout in document.tickets}
+        self._pictures = pictures
         self._wait_s = document.printing.wait_s
         fallbacks = {terminal.id: terminal.fallback for terminal in document.terminals}
         limit = document.printing.queue_limit
-        self._lanes = {name: Lane(chain_of(name, fallbacks), printers, clock, limit) for name in printers}
+        self.close(self._lanes.keys() - self._printers.keys())
+        for name in self._printers:
+            chain = chain_of(name, fallbacks)
+            if name in self._lanes:
+                self._lanes[name].adopt(chain, limit)
+            else:
+                self._lanes[name] = Lane(chain, self._printers, self._clock, limit)
+
+    def close(self, printers: Iterable[str]) -> None:
+        """These printers leave the hall: what waits for them fails now, what one of them prints is finished."""
+        for name in printers:
+            if (lane := self._lanes.pop(name, None)) is not None:
+                lane.stop("this printer was taken out of the hall")
 
     def stop(self) -> None:
         """The daemon stops: jobs that wait fail now, the one that prints is finished."""
@@ -168,7 +188,8 @@ class TicketDesk:
         """Keep what is known of the paper. A disk that refuses changes nothing on paper, so it changes no reply."""
         try:
             await self._commit(event)
-            await self._printers[printer].count(counter)
+            if printer in self._printers:  # it may have been taken out of the hall meanwhile
+                await self._printers[printer].count(counter)
         except OutboxError as exc:
             self._log.error("a ticket's fate is not in the log", event_type=event.type, why=exc.message, **event.data)
 

@@ -3,13 +3,25 @@
 from datetime import date, time
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from hallctl.driver import Colour
 from hallctl.errors import RequestRefused
 from hallctl.model import Command, WindowState
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+Window = Annotated[Name, Field(description="id of a window of hall.yaml")]
+Display = Annotated[Name, Field(description="terminal id of a display")]
+HourAndMinute = Annotated[time, WithJsonSchema({"type": "string", "pattern": r"^\d\d:\d\d(:\d\d)?$"})]
+"""A time of the hall's day: ``09:00``. JSON Schema's own ``time`` would need an offset."""
 
 
 class Request(BaseModel):
@@ -35,20 +47,20 @@ class TestPrinter(Request):
 class CallNumber(Request):
     """``number.call``: call a ticket to a window."""
 
-    window: Name
-    ticket: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    window: Window
+    ticket: Annotated[str, StringConstraints(min_length=1, max_length=16)] = Field(description="the number on it")
 
 
 class RecallNumber(Request):
     """``number.recall``: show a window's last call again."""
 
-    window: Name
+    window: Window
 
 
 class ShowText(Request):
     """``text.show``: put a text on a display; an empty text takes it away."""
 
-    display: Name
+    display: Display
     text: Annotated[str, StringConstraints(max_length=200)]
     colour: Colour = Colour.RED
     blink: bool = False
@@ -57,9 +69,9 @@ class ShowText(Request):
 class SetDisplay(Request):
     """``display.set``: light, darken or dim a display until somebody, or the time of day, sets it anew."""
 
-    display: Name
-    on: bool | None = None
-    brightness: Annotated[int, Field(ge=1, le=100)] | None = None
+    display: Display
+    on: bool | None = Field(None, description="false: dark")
+    brightness: Annotated[int, Field(ge=1, le=100)] | None = Field(None, description="percent")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -71,35 +83,35 @@ class SetDisplay(Request):
 class ShowQueue(Request):
     """``queue.show``: how many wait for a window, for its keypad."""
 
-    window: Name
-    waiting: Annotated[int, Field(ge=0, le=99_999)]
+    window: Window
+    waiting: Annotated[int, Field(ge=0, le=99_999, description="how many wait")]
 
 
 class BeepKeypad(Request):
     """``keypad.beep``: make the keypad of a window sound."""
 
-    window: Name
+    window: Window
 
 
 class StartEvaluation(Request):
     """``evaluation.start``: ask the citizen at a window for a rating."""
 
-    window: Name
-    ticket: str | None = None
+    window: Window
+    ticket: str | None = Field(None, description="what is rated; left out: the last called one")
 
 
 class SetWindow(Request):
     """``window.set``: set what a window is doing."""
 
-    window: Name
+    window: Window
     state: WindowState
 
 
 class DutySpan(Request):
     """Hours of a day, in the hall's time."""
 
-    start: time
-    end: time
+    start: HourAndMinute
+    end: HourAndMinute
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
@@ -118,22 +130,30 @@ class SetDuty(Request):
 class AcceptScene(Request):
     """``camera.accept``: what a camera shows now is right: it was moved on purpose."""
 
-    camera: Name
+    camera: Name = Field(description="terminal id of the camera")
 
 
 class AcknowledgeAlert(Request):
     """``alert.acknowledge``: somebody takes care of an alert."""
 
-    alert: Name
-    by: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    alert: Name = Field(description="its id")
+    by: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(description="who takes care of it")
 
 
 class FetchEvidence(Request):
     """``evidence.fetch``: one chunk of a clip or snapshot; the reply carries base64, total size and sha256."""
 
-    alert: Name
-    kind: Annotated[str, StringConstraints(pattern=r"^(clip|snapshot)(-\d{1,3})?$")]
-    offset: Annotated[int, Field(ge=0)] = 0
+    alert: Name = Field(description="its id")
+    kind: Annotated[str, StringConstraints(pattern=r"^(clip|snapshot)(-\d{1,3})?$")] = Field(
+        description="as the alert's evidence says"
+    )
+    offset: Annotated[int, Field(ge=0, description="byte to begin at")] = 0
+
+
+class GetConfig(Request):
+    """``config.get``: one chunk of the hall document that runs; the reply carries base64, version, hash and source."""
+
+    offset: Annotated[int, Field(ge=0, description="byte to begin at")] = 0
 
 
 REQUESTS: dict[str, type[Request]] = {
@@ -151,6 +171,7 @@ REQUESTS: dict[str, type[Request]] = {
     "camera.accept": AcceptScene,
     "alert.acknowledge": AcknowledgeAlert,
     "evidence.fetch": FetchEvidence,
+    "config.get": GetConfig,
 }
 
 

@@ -8,6 +8,8 @@ from hallctl.controller.alerts import AlertBook
 from hallctl.model import AlertKind, Event, EventType, Severity, TerminalState, TerminalStatus
 from hallctl.terminal.changes import events_of
 
+_KINDS = (AlertKind.TERMINAL_FAULT, AlertKind.TERMINAL_OFFLINE)
+
 
 class TerminalWatch:
     """Follows every terminal; ``changed`` is what supervisors call."""
@@ -27,7 +29,7 @@ class TerminalWatch:
         self._came_back = came_back
         self._alerts = alerts
         self._clock = clock
-        self._offline_after_s = offline_after_s
+        self.offline_after_s = offline_after_s
         self._states: dict[str, TerminalState] = {}
 
     async def changed(self, old: TerminalState, new: TerminalState) -> None:
@@ -41,12 +43,19 @@ class TerminalWatch:
         if back:
             self._came_back(new.terminal)
             await self._alerts.clear(AlertKind.TERMINAL_OFFLINE, new.terminal)
+            await self._forget_faults(new)
+
+    async def gone(self, terminal: str) -> None:
+        """A terminal is no longer part of the hall: nobody has to look after it."""
+        self._states.pop(terminal, None)
+        for alert in self._alerts.about(terminal, _KINDS):
+            await self._alerts.clear(alert.kind, terminal, str(alert.data.get("code", "")), data={"over": "removed"})
 
     async def tick(self) -> None:
         """Raise alerts about terminals that have been offline for long enough."""
         now = self._clock.now()
         for state in list(self._states.values()):
-            long = (now - state.since).total_seconds() >= self._offline_after_s
+            long = (now - state.since).total_seconds() >= self.offline_after_s
             if state.status is TerminalStatus.OFFLINE and long:
                 await self._alerts.raise_once(
                     AlertKind.TERMINAL_OFFLINE,
@@ -61,6 +70,13 @@ class TerminalWatch:
         while True:
             await self._clock.sleep(2.0)
             await self.tick()
+
+    async def _forget_faults(self, state: TerminalState) -> None:
+        """Faults that an earlier run told of, and that the device does not have now that it is heard again."""
+        has = {fault.code for fault in state.faults}
+        for alert in self._alerts.about(state.terminal, (AlertKind.TERMINAL_FAULT,)):
+            if (code := str(alert.data.get("code", ""))) not in has:
+                await self._alerts.clear(alert.kind, state.terminal, code)
 
     async def _alert_about(self, event: Event) -> None:
         data = event.data

@@ -2,7 +2,7 @@
 
 from hallctl.fleet.evidence import fetch_evidence
 from hallctl.fleet.feed import Arrived, EventFeed, Gap
-from hallctl.fleet.reader import AlertChanged, Change, ControllerChanged, HallReader, TerminalChanged
+from hallctl.fleet.reader import AlertChanged, Change, ControllerChanged, HallReader, ReportChanged, TerminalChanged
 from hallctl.fleet.request import send_command
 from hallctl.fleet.view import ControllerStatus, ControllerView, TerminalStatusNow
 
@@ -16,6 +16,7 @@ __all__ = [
     "EventFeed",
     "Gap",
     "HallReader",
+    "ReportChanged",
     "TerminalChanged",
     "TerminalStatusNow",
     "fetch_evidence",

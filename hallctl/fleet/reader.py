@@ -1,7 +1,7 @@
 """Reads what controllers publish. Lenient: a message that can't be read is counted and changes nothing."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,9 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from hallctl.clock import Clock
+from hallctl.errors import LinkError
 from hallctl.fleet.feed import Arrived, EventFeed, Gap
 from hallctl.fleet.view import ControllerView
 from hallctl.link.broker import Message
+from hallctl.link.configuration import Reported, read_desired
 from hallctl.link.payloads import ControllerState, Envelope, TerminalPayload
 from hallctl.link.session import Session
 from hallctl.link.topics import Place, Topics, filters, read_topic
@@ -35,6 +37,13 @@ class TerminalChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportChanged:
+    """A controller reported what became of its configuration."""
+
+    topics: Topics
+
+
+@dataclass(frozen=True, slots=True)
 class AlertChanged:
     """An alert came: raised, acknowledged or cleared; ``None``: its topic was emptied."""
 
@@ -43,16 +52,21 @@ class AlertChanged:
     body: Mapping[str, Any] | None
 
 
-Change = ControllerChanged | TerminalChanged | AlertChanged | Arrived | Gap
+Change = ControllerChanged | TerminalChanged | ReportChanged | AlertChanged | Arrived | Gap
 
 
 class HallReader:
-    """Everything that is known of some controllers. ``site`` and ``controller``: ids, or ``+`` for all."""
+    """Everything that is known of some controllers. ``site`` and ``controller``: ids, or ``+`` for all.
 
-    def __init__(self, session: Session, clock: Clock, site: str = "+", controller: str = "+") -> None:
+    ``topics``: what to subscribe to instead, where less (or the desired documents too) is wanted.
+    """
+
+    def __init__(
+        self, session: Session, clock: Clock, site: str = "+", controller: str = "+", *, topics: Sequence[str] = ()
+    ) -> None:
         self._session = session
         self._clock = clock
-        self._filters = filters(site, controller)
+        self._filters = tuple(topics) or filters(site, controller)
         self._feed = EventFeed()
         self.controllers: dict[Topics, ControllerView] = {}
         self.unreadable = 0
@@ -62,13 +76,19 @@ class HallReader:
         await self._session.subscribe(*self._filters)
 
     async def settle(self, quiet_s: float = SETTLE_S) -> None:
-        """Take what is retained: until nothing has come for ``quiet_s``. Raises ``LinkError`` when the link is lost."""
-        while True:
+        """Take what is retained: until none has come for ``quiet_s``. Raises ``LinkError`` when the link is lost.
+
+        Live messages don't count: a thousand controllers have a hundred heartbeats a second, there is never silence.
+        """
+        until = self._clock.monotonic() + quiet_s
+        while (left_s := until - self._clock.monotonic()) > 0:
             try:
-                async with self._clock.timeout(quiet_s):
+                async with self._clock.timeout(left_s):
                     message = await self._session.receive()
             except TimeoutError:
                 return
+            if message.retain:
+                until = self._clock.monotonic() + quiet_s
             self.take(message)
             self._session.acknowledge(message)
 
@@ -87,27 +107,43 @@ class HallReader:
             return []
         try:
             return self._fold(place, message)
-        except ValidationError:
+        except (ValidationError, LinkError):
             self.unreadable += 1
             return []
 
     def _fold(self, place: Place, message: Message) -> list[Change]:
-        view = self.controllers.get(place.topics) or ControllerView(place.topics)
         match place.kind:
             case "state" if message.payload:
-                return self._fold_state(view, ControllerState.model_validate_json(message.payload), message.retain)
+                state = ControllerState.model_validate_json(message.payload)
+                return self._fold_state(self._view(place), state, message.retain)
             case "terminal":
                 payload = TerminalPayload.model_validate_json(message.payload) if message.payload else None
-                self.controllers[place.topics] = view.with_terminal(place.name, payload)
+                self._view(place).take_terminal(place.name, payload)
                 return [TerminalChanged(place.topics, place.name)]
             case "alert":
-                return self._fold_alert(view, place.name, message.payload)
+                return self._fold_alert(self._view(place), place.name, message.payload)
             case "event":
                 return [*self._feed.take(Envelope.model_validate_json(message.payload))]
+            case "config":
+                return self._fold_config(self._view(place), place.name, message.payload)
+        return []
+
+    def _view(self, place: Place) -> ControllerView:
+        view = self.controllers.get(place.topics)
+        if view is None:
+            view = self.controllers[place.topics] = ControllerView(place.topics)
+        return view
+
+    def _fold_config(self, view: ControllerView, name: str, payload: bytes) -> list[Change]:
+        if name == "reported":
+            view.reported = Reported.model_validate_json(payload) if payload else None
+            return [ReportChanged(view.topics)]
+        if name == "desired":
+            view.desired = read_desired(payload) if payload else None
         return []
 
     def _fold_state(self, view: ControllerView, state: ControllerState, retained: bool) -> list[Change]:
-        self.controllers[view.topics] = view.with_state(state, self._heard(state, retained))
+        view.take_state(state, self._heard(state, retained))
         if state.status != "online":
             return [ControllerChanged(view.topics)]
         return [ControllerChanged(view.topics), *self._feed.heartbeat(view.topics.prefix, state.last_seq)]
@@ -120,10 +156,12 @@ class HallReader:
     def _fold_alert(self, view: ControllerView, alert: str, payload: bytes) -> list[Change]:
         envelope = Envelope.model_validate_json(payload) if payload else None
         body = envelope.data if envelope else None
-        self.controllers[view.topics] = view.with_alert(alert, body)
+        before = view.alerts.get(alert)
         arrived = self._feed.take(envelope) if envelope else []
+        if not any(isinstance(one, Arrived) and one.late for one in arrived):  # a replay tells what was, not what is
+            view.take_alert(alert, body)
         gaps = [one for one in arrived if isinstance(one, Gap)]
-        if (envelope is not None and not arrived) or body == view.alerts.get(alert):
+        if (envelope is not None and not arrived) or body == before:
             return [*gaps]  # seen, or published again after a connect: nothing is new
         return [AlertChanged(view.topics, alert, body), *gaps]
 

@@ -27,15 +27,16 @@ async def send_command(
     clock: Clock,
     *,
     timeout_s: float = EXPIRES_S,
+    by: str = "",
     on_progress: Callable[[Reply], None] = lambda _reply: None,
 ) -> Reply:
-    """The final reply to a command; ``on_progress`` gets those before it.
+    """The final reply to a command; ``on_progress`` gets those before it. ``by``: who sends it, for the audit.
 
     The session may be used for nothing else meanwhile. Raises ``LinkError`` when no answer comes: the command may
     have been carried out all the same, and the same id would not be carried out twice.
     """
     now = clock.now()
-    command = Command(str(uuid.uuid4()), name, now + timedelta(seconds=timeout_s), data)
+    command = Command(str(uuid.uuid4()), name, now + timedelta(seconds=timeout_s), data, by)
     waiting = _Waiting(session, topics, command.id, on_progress)
     await session.subscribe(topics.reply(command.id), topics.state)
     payload = command_envelope(command, "hallctl/cli", now).encode()
@@ -89,7 +90,10 @@ class _Waiting:
             hint = "it was accepted and may still be carried out: look before you repeat it"
             return LinkError(f"{where} has not finished {name} within {timeout_s:g} s", hint=hint)
         if self._state is None:
-            hint = "check --site and --controller; `hallctl status` lists the controllers that the broker knows"
+            hint = (
+                "check --site and --controller (`hallctl status` lists what the broker knows), and whether this user "
+                "may read and command it: the broker's access list denies without a word on MQTT 3.1.1"
+            )
             return LinkError(f"nothing is known of controller {where}, and it did not answer", hint=hint)
         if self._state.status == "offline":
             hint = "the command has expired and will not be carried out later"

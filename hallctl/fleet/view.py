@@ -1,10 +1,12 @@
 """What is true of one controller now, folded from its retained messages; pure (mqtt-contract rules 1 and 2)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from hallctl.fleet.selector import Traits
+from hallctl.link.configuration import Desired, Reported
 from hallctl.link.payloads import ControllerState, FaultPayload, TerminalPayload
 from hallctl.link.registry import fold_state, is_online
 from hallctl.link.topics import Topics
@@ -35,32 +37,50 @@ class TerminalStatusNow:
     faults: tuple[FaultPayload, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ControllerView:
-    """One controller as its messages describe it. ``heard`` is when ``state`` last came, wall time of the reader."""
+    """One controller as its messages describe it. ``heard`` is when ``state`` last came, wall time of the reader.
+
+    Live: its reader folds what comes into it (a copy for each of a million messages would cost more than the messages).
+    """
 
     topics: Topics
     state: ControllerState | None = None
     heard: datetime | None = None
-    terminals: Mapping[str, TerminalPayload] = field(default_factory=dict)
-    alerts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    terminals: dict[str, TerminalPayload] = field(default_factory=dict)
+    alerts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    desired: Desired | None = None
+    reported: Reported | None = None
 
-    def with_state(self, state: ControllerState, heard: datetime) -> "ControllerView":
+    @property
+    def traits(self) -> Traits:
+        """What it is selected by."""
+        groups, tags = (tuple(self.state.groups), tuple(self.state.tags)) if self.state else ((), ())
+        return Traits(self.topics.site, self.topics.controller, groups, tags)
+
+    @property
+    def known(self) -> bool:
+        """Whether it has ever said anything itself; a desired document alone is only somebody's wish."""
+        return self.state is not None or self.reported is not None or bool(self.terminals)
+
+    def take_state(self, state: ControllerState, heard: datetime) -> None:
         """Take a birth, a heartbeat or a death. A death of another run than the current one changes nothing."""
-        if fold_state(self.state, state) is self.state:
-            return self
-        return replace(self, state=state, heard=heard)
+        if fold_state(self.state, state) is not self.state:
+            self.state, self.heard = state, heard
 
-    def with_terminal(self, terminal: str, payload: TerminalPayload | None) -> "ControllerView":
+    def take_terminal(self, terminal: str, payload: TerminalPayload | None) -> None:
         """Take a terminal's state; ``None``: its topic was emptied, the terminal is gone."""
-        rest = {name: known for name, known in self.terminals.items() if name != terminal}
-        return replace(self, terminals=rest | ({terminal: payload} if payload else {}))
+        if payload is None:
+            self.terminals.pop(terminal, None)
+        else:
+            self.terminals[terminal] = payload
 
-    def with_alert(self, alert: str, body: Mapping[str, Any] | None) -> "ControllerView":
+    def take_alert(self, alert: str, body: Mapping[str, Any] | None) -> None:
         """Take an alert; a cleared or emptied one is open no more."""
-        rest = {name: known for name, known in self.alerts.items() if name != alert}
-        is_open = body is not None and body.get("state") != "cleared"
-        return replace(self, alerts=rest | ({alert: body} if is_open and body is not None else {}))
+        if body is None or body.get("state") == "cleared":
+            self.alerts.pop(alert, None)
+        else:
+            self.alerts[alert] = body
 
     def status(self, now: datetime) -> ControllerStatus:
         """Whether the controller is online: what it says, as long as its lease holds."""

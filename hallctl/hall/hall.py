@@ -23,15 +23,25 @@ class Hall:
     def __init__(self, document: HallDocument) -> None:
         self._document = document
         self._windows = {window.id: Window(window) for window in document.windows}
+        self._gone: dict[str, Window] = {}  # taken out by another document: it may be taken back
         self._calls: deque[tuple[str, str]] = deque(maxlen=document.main_boards.lines)
         self._texts: dict[str, DisplayMessage] = {}
         self._answers: deque[str] = deque(maxlen=ANSWERS_KEPT)
-        self._by_terminal = {
-            terminal: window.id
+        self._by_terminal = _by_terminal(document)
+
+    def adopt(self, document: HallDocument) -> None:
+        """Go on with another document: windows that stay keep what they are doing, calls and texts stand."""
+        before = self._gone | self._windows
+        self._document = document
+        self._windows = {
+            window.id: replace(before[window.id], config=window) if window.id in before else Window(window)
             for window in document.windows
-            for terminal in (window.display, window.pad, window.keypad)
-            if terminal
         }
+        self._gone = {name: window for name, window in before.items() if name not in self._windows}
+        self._calls = deque(self._calls, maxlen=document.main_boards.lines)
+        self._by_terminal = _by_terminal(document)
+        known = {terminal.id for terminal in document.terminals}
+        self._texts = {display: text for display, text in self._texts.items() if display in known}
 
     def window(self, window: str) -> Window:
         """The window now. Raises ``RequestRefused`` when there is none of this id."""
@@ -301,6 +311,15 @@ class Hall:
     def _fact(self, kind: EventType, window: str, priority: Priority = Priority.NORMAL, **data: object) -> Plan:
         label = self._windows[window].config.label
         return Plan(events=(Event(kind, {"window": window, "label": label, **data}, priority),))
+
+
+def _by_terminal(document: HallDocument) -> dict[str, str]:
+    return {
+        terminal: window.id
+        for window in document.windows
+        for terminal in (window.display, window.pad, window.keypad)
+        if terminal
+    }
 
 
 def _staff(window: Window) -> str | None:

@@ -2,6 +2,8 @@
 
 from hallctl.link.broker import BrokerSettings, Message, Tls, Will
 from hallctl.link.commands import CommandIntake, Progress
+from hallctl.link.companion import Companion
+from hallctl.link.echo import Echo
 from hallctl.link.session import Session
 from hallctl.link.topics import Topics, read_topic
 from hallctl.link.uplink import Lease, Uplink
@@ -9,6 +11,8 @@ from hallctl.link.uplink import Lease, Uplink
 __all__ = [
     "BrokerSettings",
     "CommandIntake",
+    "Companion",
+    "Echo",
     "Lease",
     "Message",
     "Progress",

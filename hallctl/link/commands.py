@@ -6,12 +6,13 @@ on one device is its supervisor's turn.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from hallctl.clock import Clock
 from hallctl.driver.terminal import Logger
 from hallctl.errors import LinkError
 from hallctl.link.payloads import command_id, read_command
-from hallctl.model import Command, Reply, ReplyState
+from hallctl.model import Command, Event, EventType, Reply, ReplyState
 from hallctl.outbox import Outbox
 
 Handler = Callable[[Command], Awaitable[Reply]]
@@ -19,7 +20,7 @@ Progress = Callable[[Reply], None]
 DefaultHandler = Callable[[Command, Progress], Awaitable[Reply]]
 Publish = Callable[[Reply], Awaitable[None]]
 
-WITHOUT_SIDE_EFFECT = frozenset({"evidence.fetch", "replay", "recorded", "rebirth"})
+WITHOUT_SIDE_EFFECT = frozenset({"config.get", "evidence.fetch", "replay", "recorded", "rebirth"})
 
 
 class CommandIntake:
@@ -31,7 +32,7 @@ class CommandIntake:
         self._default = default
         self._log = log
         self._special: dict[str, Handler] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Future[None]] = set()
         self._active: set[str] = set()
 
     def handle(self, name: str, handler: Handler) -> None:
@@ -39,12 +40,21 @@ class CommandIntake:
         self._special[name] = handler
 
     async def take(self, name: str, payload: bytes, publish: Publish) -> None:
-        """Take one message. When this returns the command is on disk (or refused): acknowledge the message now."""
+        """Take one message. When this returns the command is on disk (or refused): acknowledge the message now.
+
+        It goes on when its caller is cancelled (the session was lost): what is committed has to be carried out, since
+        the message comes again and would find its id taken.
+        """
+        await asyncio.shield(self._start(self._take(name, payload, publish)))
+
+    async def _take(self, name: str, payload: bytes, publish: Publish) -> None:
         try:
             command = read_command(name, payload)
         except LinkError as exc:
             self._log.warning("command refused", command=name, message=exc.message)
-            if (known := command_id(payload)) is not None:
+            known = command_id(payload)
+            await self._tell_of_malformed(name, known or "", exc.message)
+            if known is not None:
                 malformed = Reply(known, ReplyState.REJECTED, "command.malformed", exc.message, exc.hint)
                 self._start(publish(malformed))
             return
@@ -67,12 +77,13 @@ class CommandIntake:
         while self._running and (left_s := deadline - self._clock.monotonic()) > 0:
             await asyncio.wait(set(self._running), timeout=left_s)
 
-    def _start(self, work: Awaitable[None]) -> None:
+    def _start(self, work: Awaitable[None]) -> "asyncio.Future[None]":
         task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._finished)
+        return task
 
-    def _finished(self, task: "asyncio.Task[None]") -> None:
+    def _finished(self, task: "asyncio.Future[None]") -> None:
         self._running.discard(task)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, LinkError):
@@ -101,13 +112,26 @@ class CommandIntake:
                 await self._outbox.finish_command(reply)
                 await publish(reply)
 
+    async def _tell_of_malformed(self, name: str, command: str, message: str) -> None:
+        """Who sends what nobody can read is audited too; its sender can't be read either."""
+        if name in WITHOUT_SIDE_EFFECT:
+            return
+        now = self._clock.now().isoformat()
+        data: dict[str, Any] = {"command": command, "name": name[:100], "by": "", "received_at": now}
+        data |= {"state": ReplyState.REJECTED, "code": "command.malformed", "message": message[:500], "arguments": {}}
+        await self._outbox.append(Event(EventType.COMMAND_FINISHED, data))
+
     async def _run_unlogged(self, command: Command, refusal: Reply | None, publish: Publish) -> None:
         await publish(refusal or await self._answer(command, publish))
 
     async def _answer(self, command: Command, publish: Publish) -> Reply:
         if (special := self._special.get(command.name)) is not None:
             return await special(command)
-        return await self._default(command, lambda reply: self._start(self._tell(reply, publish)))
+
+        def progress(reply: Reply) -> None:
+            self._start(self._tell(reply, publish))
+
+        return await self._default(command, progress)
 
     async def _tell(self, reply: Reply, publish: Publish) -> None:
         """Progress of a command that is over meanwhile would be the last word about it."""

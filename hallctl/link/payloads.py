@@ -52,10 +52,10 @@ class ControllerState(Payload):
 class FaultPayload(Payload):
     """One fault of a terminal."""
 
-    code: str
-    severity: str
+    code: str = Field(description="stable code: paper.end, cover.open ...")
+    severity: str = Field(description="warning: it still works; error: it does not")
     message: str = ""
-    hint: str = ""
+    hint: str = Field("", description="what a technician can do")
     since: datetime | None = None
 
 
@@ -64,29 +64,29 @@ class TerminalPayload(Payload):
 
     terminal: str
     driver: str
-    status: str
-    since: datetime
-    boot: int
-    reason: str | None = None
+    status: str = Field(description="starting, online, offline or quarantined; its controller has to be online, too")
+    since: datetime = Field(description="since when its status is this one")
+    boot: int = Field(description="which run of the daemon says so")
+    reason: str | None = Field(None, description="stable code: why it is not online")
     message: str = ""
-    hint: str = ""
-    faults: list[FaultPayload] = Field(default_factory=list)
-    info: dict[str, Any] = Field(default_factory=dict)
-    counters: dict[str, int] = Field(default_factory=dict)
+    hint: str = Field("", description="what a technician can do")
+    faults: list[FaultPayload] = Field(default_factory=list, description="what is wrong although it is online")
+    info: dict[str, Any] = Field(default_factory=dict, description="what the device says of itself")
+    counters: dict[str, int] = Field(default_factory=dict, description="they only grow within one boot")
 
 
 class Envelope(Payload):
     """CloudEvents 1.0 in structured JSON, with the extensions ``boot`` and ``seq``."""
 
     specversion: str = "1.0"
-    id: str
-    source: str
-    type: str
-    time: datetime
+    id: str = Field(description="who gets the same id from the same source twice drops one")
+    source: str = Field(description="the controller's root topic, or who sends a command")
+    type: str = Field(description="hallctl.event.*, hallctl.alert.*, hallctl.command.* or hallctl.reply.*")
+    time: datetime = Field(description="when it happened")
     datacontenttype: str = "application/json"
-    dataschema: str = ""
-    boot: int | None = None
-    seq: int | None = None
+    dataschema: str = Field(default="", description="name of the schema of this message")
+    boot: int | None = Field(default=None, description="run of the daemon that says it")
+    seq: int | None = Field(default=None, description="number in the controller's log; null: it is not in the log")
     data: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -101,12 +101,12 @@ class CommandData(Payload):
 class ReplyData(Payload):
     """``data`` of a reply's envelope."""
 
-    command: str
+    command: str = Field(description="id of the command")
     state: ReplyState
-    code: str = ""
+    code: str = Field("", description="stable code: why it is not simply succeeded")
     message: str = ""
-    hint: str = ""
-    result: dict[str, Any] = Field(default_factory=dict)
+    hint: str = Field("", description="what to do about it")
+    result: dict[str, Any] = Field(default_factory=dict, description="by command; empty where nothing was done")
 
 
 def terminal_payload(state: TerminalState, boot: int) -> TerminalPayload:

@@ -4,33 +4,18 @@ import socket
 import ssl
 
 from hallctl.errors import LinkError
-from hallctl.link.broker import Tls
-
-
-def tls_context(tls: Tls) -> ssl.SSLContext:
-    """The files of ``tls`` as a context. Raises ``LinkError`` when one can't be used."""
-    try:
-        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-        if tls.cert_file is not None:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-    except (OSError, ssl.SSLError) as exc:
-        raise LinkError(f"the TLS files can't be used: {exc}", hint="check ca_file, cert_file and key_file") from exc
-    return context
+from hallctl.link.tls import closed_unanswered, handshake_failed, untrusted
 
 
 def connect_error(where: str, exc: Exception) -> LinkError:
     """Why no connection came about."""
     match exc:
         case ssl.SSLCertVerificationError():
-            return LinkError(
-                f"the broker {where} shows a certificate that is not trusted: {exc.verify_message}",
-                hint="check tls.ca_file, the broker's host name and this box's clock",
-            )
+            return untrusted(where, exc)
         case ssl.SSLError():
-            return LinkError(
-                f"TLS with the broker {where} failed: {exc.reason}",
-                hint="check that the port is the TLS one, and the client certificate",
-            )
+            return handshake_failed(where, exc)
+        case ConnectionResetError():
+            return closed_unanswered(where, secure=True)  # without TLS paho would have told it later
         case socket.gaierror():
             return LinkError(
                 f"the broker's name in {where} can't be resolved", hint="check broker.host, or write its IP address"
@@ -43,7 +28,7 @@ def connect_error(where: str, exc: Exception) -> LinkError:
 
 
 def refused(where: str, reason: str) -> LinkError:
-    """The broker\'s own no (CONNACK)."""
+    """The broker's own no (CONNACK)."""
     return LinkError(
         f"the broker {where} refuses us: {reason}",
         hint="check broker.username and broker.password, and the broker's list of clients",

@@ -18,7 +18,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from hallctl.errors import LinkError
 from hallctl.link.broker import BrokerSettings, Message, Will
-from hallctl.link.reasons import connect_error, refused, tls_context
+from hallctl.link.reasons import connect_error, refused
+from hallctl.link.tls import closed_unanswered, handshake_failed, tls_context
 
 CONNECT_TIMEOUT_S = 10.0
 RECEIVE_LIMIT = 20_000
@@ -38,6 +39,7 @@ class Session:
         self._early: dict[int, str | None] = {}
         self._window = asyncio.Semaphore(settings.max_in_flight)
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._tls_failure: ssl.SSLError | None = None
 
     async def connect(self, will: Will | None = None, *, session_expiry_s: int = 0, clean: bool = True) -> bool:
         """Connect; gives whether the broker still had our session. Raises ``LinkError`` with a hint."""
@@ -87,6 +89,14 @@ class Session:
             raise LinkError(f"can't subscribe: {mqtt.error_string(result)}")
         await self._acknowledged(mid, f"the broker refuses a subscription among {', '.join(topic_filters)}")
 
+    async def unsubscribe(self, *topic_filters: str) -> None:
+        """Ask for no more of these; what is on its way still comes. Raises ``LinkError``."""
+        client = self._require()
+        result, mid = client.unsubscribe(list(topic_filters))
+        if result != mqtt.MQTT_ERR_SUCCESS or mid is None:
+            raise LinkError(f"can't unsubscribe: {mqtt.error_string(result)}")
+        await self._acknowledged(mid, f"the broker refuses to end a subscription among {', '.join(topic_filters)}")
+
     async def receive(self) -> Message:
         """The next message. Raises ``LinkError`` once the session is lost and everything received was given out."""
         message = await self._messages.get()
@@ -125,6 +135,11 @@ class Session:
         self._tear_down()
 
     @property
+    def lost(self) -> bool:
+        """Whether it is over, or was never there."""
+        return self._client is None or self._lost is None or self._lost.done()
+
+    @property
     def _where(self) -> str:
         return f"{self._settings.host}:{self._settings.port}"
 
@@ -154,6 +169,7 @@ class Session:
         client.on_message = self._on_message
         client.on_publish = lambda _c, _u, mid, reason, _p: self._on_ack(mid, [reason])
         client.on_subscribe = lambda _c, _u, mid, reasons, _p: self._on_ack(mid, reasons)
+        client.on_unsubscribe = lambda _c, _u, mid, reasons, _p: self._on_ack(mid, reasons)
         client.on_socket_open = self._on_socket_open
         client.on_socket_close = self._on_socket_close
         client.on_socket_register_write = self._on_register_write
@@ -254,6 +270,7 @@ class Session:
             self._loop.add_reader(sock, _read_all, client, sock)
 
     def _on_socket_close(self, _client: mqtt.Client, _user: Any, sock: Any) -> None:
+        self._tls_failure = getattr(sock, "failure", None) or self._tls_failure
         if self._loop is not None and sock.fileno() >= 0:
             self._loop.remove_reader(sock)
             self._loop.remove_writer(sock)
@@ -274,7 +291,7 @@ class Session:
     def _session_over(self) -> None:
         lost = LinkError(f"the connection to the broker {self._where} is lost")
         if self._connected is not None and not self._connected.done():
-            self._connected.set_exception(lost)
+            self._connected.set_exception(self._why_unanswered())
         if self._lost is None or self._lost.done():
             return
         self._lost.set_result(None)
@@ -282,6 +299,11 @@ class Session:
             if not future.done():
                 future.set_exception(LinkError(lost.message))
         self._messages.put_nowait(None)
+
+    def _why_unanswered(self) -> LinkError:
+        if self._tls_failure is not None:
+            return handshake_failed(self._where, self._tls_failure)
+        return closed_unanswered(self._where, secure=self._settings.tls is not None)
 
     def _tear_down(self) -> None:
         if self._misc is not None:

@@ -20,6 +20,11 @@ class Topics:
         return f"{ROOT}/{self.site}/{self.controller}"
 
     @property
+    def client_id(self) -> str:
+        """What the controller calls itself at the broker; its access list may want this beginning."""
+        return f"hallctl-{self.site}_{self.controller}"  # no id holds a low line: no two controllers share one
+
+    @property
     def state(self) -> str:
         """Birth, lease, death; retained."""
         return f"{self.prefix}/state"
@@ -54,10 +59,20 @@ class Topics:
         """The answer to a command; never retained."""
         return f"{self.prefix}/reply/{command}"
 
+    @property
+    def enroll_request(self) -> str:
+        """The box asks for a certificate; retained until it is answered."""
+        return f"{self.prefix}/enroll/request"
+
+    @property
+    def enroll_certificate(self) -> str:
+        """The desk's answer; retained."""
+        return f"{self.prefix}/enroll/certificate"
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A topic taken apart: ``kind`` is state, terminal, event, alert, config, command or reply."""
+    """A topic taken apart: ``kind`` is state, terminal, event, alert, config, command, reply or enroll."""
 
     topics: Topics
     kind: str
@@ -76,7 +91,7 @@ def read_topic(topic: str) -> Place | None:
             return Place(topics, "state", "")
         case ["terminal", name, "state"]:
             return Place(topics, "terminal", name)
-        case [("event" | "alert" | "config" | "command" | "reply") as kind, name]:
+        case [("event" | "alert" | "config" | "command" | "reply" | "enroll") as kind, name]:
             return Place(topics, kind, name)
     return None
 
@@ -84,4 +99,10 @@ def read_topic(topic: str) -> Place | None:
 def filters(site: str = "+", controller: str = "+") -> tuple[str, ...]:
     """What a reader at the centre subscribes to."""
     base = f"{ROOT}/{site}/{controller}"
-    return f"{base}/state", f"{base}/terminal/+/state", f"{base}/event/+", f"{base}/alert/+", f"{base}/reply/+"
+    return (
+        f"{base}/state",
+        f"{base}/terminal/+/state",
+        f"{base}/event/+",
+        f"{base}/alert/+",
+        f"{base}/config/reported",
+    )

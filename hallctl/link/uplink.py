@@ -7,7 +7,7 @@ connect the birth and every retained topic are published again, at a limited rat
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hallctl.clock import Clock
@@ -15,14 +15,16 @@ from hallctl.driver.terminal import Logger
 from hallctl.errors import LinkError
 from hallctl.link.broker import BrokerSettings, Will
 from hallctl.link.commands import CommandIntake
+from hallctl.link.companion import Companion
+from hallctl.link.configuration import Reported
 from hallctl.link.payloads import (
     MAX_REPLY_BYTES,
     ControllerState,
     alert_envelope,
     entry_envelope,
     reply_envelope,
-    terminal_payload,
 )
+from hallctl.link.retained import REPUBLISH_PER_S, Retained
 from hallctl.link.session import Session
 from hallctl.link.topics import Topics, read_topic
 from hallctl.model import Alert, AlertState, Command, Reply, ReplyState, TerminalState
@@ -32,9 +34,13 @@ from hallctl.tasks import first_to_fail
 SESSION_EXPIRY_S = 14 * 86400
 BATCH = 100
 REPLAY_BATCH = 20
-REPUBLISH_PER_S, REPUBLISH_AT_ONCE = 200.0, 20
 REPLAY_JITTER_S = 1.0
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 30.0
+
+
+class _ConnectAnew(Exception):
+    """The session is to be replaced by a new one at once."""
+
 
 MakeSession = Callable[[BrokerSettings], Session]
 
@@ -64,6 +70,7 @@ class Uplink:
         groups: Sequence[str] = (),
         tags: Sequence[str] = (),
         open_alerts: Callable[[], tuple[Alert, ...]] = tuple,
+        on_desired: Callable[[bytes], Awaitable[None]] | None = None,
         make_session: MakeSession = Session,
     ) -> None:
         self.connected = False
@@ -76,15 +83,17 @@ class Uplink:
         self._lease = lease
         self._about = {"version": version, "name": name, "groups": list(groups), "tags": list(tags)}
         self._open_alerts = open_alerts
+        self._on_desired = on_desired
         self._make_session = make_session
         self._topics = Topics(outbox.identity.site, outbox.identity.controller)
         self._since = clock.now()
         self._session: Session | None = None
         self._stopping = False
+        self._companions: list[Companion] = []
+        self._anew = asyncio.Event()
+        self._switching = False
         self._late_replies: list[Reply] = []
-        self._states: dict[str, TerminalState] = {}
-        self._dirty: set[str] = set()
-        self._changed = asyncio.Event()
+        self._retained = Retained(outbox, clock, self._topics)
         self._replays: asyncio.Queue[tuple[int, int]] = asyncio.Queue(8)
         intake.handle("replay", self._replay)
         intake.handle("recorded", self._recorded)
@@ -92,13 +101,32 @@ class Uplink:
 
     def set_terminal_state(self, state: TerminalState) -> None:
         """Publish a terminal's state soon; only the newest matters."""
-        self._states[state.terminal] = state
-        self._dirty.add(state.terminal)
-        self._changed.set()
+        self._retained.set_terminal(state)
+
+    def remove_terminal(self, terminal: str) -> None:
+        """A terminal is no more: its retained topic is emptied soon."""
+        self._retained.remove_terminal(terminal)
+
+    async def only_terminals(self, terminals: Iterable[str]) -> None:
+        """These are all that there are: the topic of every other one, of earlier boots too, is emptied soon."""
+        await self._retained.only_terminals(terminals)
+
+    def set_reported(self, reported: Reported) -> None:
+        """Publish what became of the configuration soon, and with every connect; only the newest matters."""
+        self._retained.set_reported(reported)
 
     def reply_later(self, replies: list[Reply]) -> None:
         """Publish replies after the next connect: what an earlier boot left in doubt."""
         self._late_replies += replies
+
+    def join(self, companion: Companion) -> None:
+        """Let another part speak over this connection. Call it before ``run``."""
+        self._companions.append(companion)
+
+    def reconnect(self) -> None:
+        """Connect anew with the files of TLS as they are now; nothing is lost, no death is published."""
+        self._switching = True
+        self._anew.set()
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -107,7 +135,13 @@ class Uplink:
             try:
                 await self._connected_time()
                 failures = 0
+            except _ConnectAnew:
+                self.connected, failures = False, 0
+                continue
             except LinkError as exc:
+                self._switching = False
+                for companion in self._companions:
+                    companion.lost(exc)
                 was_connected, self.connected = self.connected, False
                 failures = 1 if was_connected else failures + 1
                 if not self._stopping and (was_connected or self.reason != exc.message):
@@ -133,25 +167,50 @@ class Uplink:
 
     async def publish_reply(self, reply: Reply) -> None:
         """Publish a reply. Raises ``LinkError`` while there is no broker; the stored reply answers a repeat."""
+        if self._switching:  # for a moment: the answer must not fall between two connections
+            self._late_replies.append(reply)
+            return
         if self._session is None or not self.connected:
             raise LinkError("there is no connection to the broker")
         envelope = reply_envelope(reply, self._outbox.identity, self._clock.now())
-        await self._session.publish(self._topics.reply(reply.command), envelope.encode(MAX_REPLY_BYTES))
+        try:
+            await self._session.publish(self._topics.reply(reply.command), envelope.encode(MAX_REPLY_BYTES))
+        except LinkError:
+            if not self._switching:
+                raise
+            self._late_replies.append(reply)
 
     async def _connected_time(self) -> None:
+        self._anew.clear()
         session = self._make_session(self._settings)
         will = Will(self._topics.state, self._state("offline", "connection_lost", will=True))
         try:
             present = await session.connect(will, session_expiry_s=SESSION_EXPIRY_S, clean=False)
+            await self._subscribe(session)  # first: whoever sees the birth may send a command at once
             await session.publish(self._topics.state, self._state("online"), retain=True)
-            # Also when the broker kept our session: it may have been made by a connect that never got this far.
-            await session.subscribe(self._topics.command("+"))
-            self._session, self.connected, self.reason = session, True, ""
+            self._session, self.connected, self.reason, self._switching = session, True, "", False
             self._log.info("broker connected", broker=self._settings.host, session_present=present)
             await self._work(session)
+        except _ConnectAnew:
+            await session.disconnect()
+            raise
         finally:
             self._session = None
             session.abandon()
+
+    async def _subscribe(self, session: Session) -> None:
+        """Also when the broker kept our session: it may have been made by a connect that never got this far.
+
+        Every subscription brings the retained desired document again.
+        """
+        wanted = (topic for companion in self._companions for topic in companion.topics)
+        await session.subscribe(self._topics.command("+"), *wanted)
+        if self._on_desired is None:
+            return
+        try:
+            await session.subscribe(self._topics.desired)
+        except LinkError as exc:  # a gap in the broker's access list must not cut the rest of the box off
+            self._log.warning("the centre can't push a configuration to this box", message=exc.message, hint=exc.hint)
 
     async def _work(self, session: Session) -> None:
         await first_to_fail(
@@ -160,7 +219,13 @@ class Uplink:
             self._publish_states(session),
             self._pump(session),
             self._serve_replays(session),
+            self._until_anew(),
+            *(companion.connected(session) for companion in self._companions),
         )
+
+    async def _until_anew(self) -> None:
+        await self._anew.wait()
+        raise _ConnectAnew
 
     async def _receive(self, session: Session) -> None:
         while True:
@@ -168,6 +233,11 @@ class Uplink:
             place = read_topic(message.topic)
             if place is not None and place.kind == "command" and not message.retain:
                 await self._intake.take(place.name, message.payload, self.publish_reply)
+            if message.topic == self._topics.desired and self._on_desired is not None:
+                await self._on_desired(message.payload)
+            for companion in self._companions:
+                if message.topic in companion.topics:
+                    await companion.heard(message)
             session.acknowledge(message)
 
     async def _heartbeat(self, session: Session) -> None:
@@ -179,24 +249,9 @@ class Uplink:
         while self._late_replies:
             await self.publish_reply(self._late_replies[0])
             del self._late_replies[0]
-        self._mark_all_dirty()
         for alert in self._open_alerts():
             await self._publish_open_alert(session, alert)
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            while self._dirty:
-                many = len(self._dirty) > REPUBLISH_AT_ONCE
-                await self._publish_state(session, self._dirty.pop())
-                await self._clock.sleep(1 / REPUBLISH_PER_S if many else 0)
-
-    async def _publish_state(self, session: Session, terminal: str) -> None:
-        payload = terminal_payload(self._states[terminal], self._outbox.identity.boot)
-        try:
-            await session.publish(self._topics.terminal(terminal), payload.encode(), retain=True)
-        except LinkError:
-            self._dirty.add(terminal)
-            raise
+        await self._retained.publish(session)
 
     async def _publish_open_alert(self, session: Session, alert: Alert) -> None:
         envelope = alert_envelope(alert, self._outbox.identity, self._clock.now())
@@ -255,8 +310,7 @@ class Uplink:
                 await self._clock.sleep(REPLAY_BATCH / REPUBLISH_PER_S)  # live events go first
 
     async def _flush(self, session: Session) -> None:
-        while self._dirty:
-            await self._publish_state(session, self._dirty.pop())
+        await self._retained.flush(session)
         while await self._outbox.unsent(1):  # noqa: ASYNC110  # PUBACKs don't follow an injected clock
             await asyncio.sleep(0.02)
 
@@ -278,16 +332,12 @@ class Uplink:
         return Reply(command.id, ReplyState.SUCCEEDED)
 
     async def _rebirth(self, command: Command) -> Reply:
-        self._mark_all_dirty()
+        self._retained.mark_all()
         if self._session is not None:
             await self._session.publish(self._topics.state, self._state("online"), retain=True)
             for alert in self._open_alerts():
                 await self._publish_open_alert(self._session, alert)
-        return Reply(command.id, ReplyState.SUCCEEDED, data={"terminals": len(self._states)})
-
-    def _mark_all_dirty(self) -> None:
-        self._dirty |= self._states.keys()
-        self._changed.set()
+        return Reply(command.id, ReplyState.SUCCEEDED, data={"terminals": len(self._retained.states)})
 
     def _state(self, status: str, reason: str = "", *, will: bool = False) -> bytes:
         return ControllerState.model_validate(

@@ -42,7 +42,7 @@ class Outbox:
     """Open it with ``Outbox.open``; every method raises ``OutboxError`` when the disk refuses."""
 
     def __init__(
-        self, store: Store, identity: Identity, clock: Clock, quota: Quota, executor: ThreadPoolExecutor
+        self, store: Store, identity: Identity, clock: Clock, quota: Quota, executor: ThreadPoolExecutor, shared: bool
     ) -> None:
         self.identity = identity
         self.last_seq = store.last_seq()
@@ -50,27 +50,40 @@ class Outbox:
         self._clock = clock
         self._quota = quota
         self._executor = executor
+        self._shared = shared
         self._pending: list[tuple[Entry, asyncio.Future[Stored]]] = []
         self._committer: asyncio.Task[None] | None = None
         self._appended = asyncio.Event()
 
     @classmethod
-    def open(cls, path: Path, site: str, controller: str, clock: Clock, quota: Quota | None = None) -> "Outbox":
+    def open(
+        cls,
+        path: Path,
+        site: str,
+        controller: str,
+        clock: Clock,
+        quota: Quota | None = None,
+        *,
+        executor: ThreadPoolExecutor | None = None,
+    ) -> "Outbox":
         """Open or create the log and begin a boot. A corrupt file is set aside under a new name, never deleted.
 
+        ``executor``: one thread that many logs of one process share (a simulated fleet); it is not shut down here.
         The boot number is also kept in a file beside the database, so that it grows even over a lost database and
         an event id, which contains it, is never given out twice.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         floor_file = path.with_suffix(".boot")
-        executor = ThreadPoolExecutor(1, thread_name_prefix="outbox")
+        shared = executor is not None
+        executor = executor or ThreadPoolExecutor(1, thread_name_prefix="outbox")
         try:
             store, boot = executor.submit(_open_store, path, _read_floor(floor_file)).result()
             _write_floor(floor_file, boot)
         except (sqlite3.Error, OSError) as exc:
-            executor.shutdown()
+            if not shared:
+                executor.shutdown()
             raise _translated(exc, path) from exc
-        return cls(store, Identity(site, controller, boot), clock, quota or Quota(), executor)
+        return cls(store, Identity(site, controller, boot), clock, quota or Quota(), executor, shared)
 
     async def append(self, entry: Entry) -> Stored:
         """Commit an event or alert; returns once it is on disk under its number."""
@@ -123,8 +136,10 @@ class Outbox:
         return await self._call(lambda: self._store.begin_command(command, now))
 
     async def finish_command(self, reply: Reply) -> None:
-        """Keep a command's final reply."""
-        await self._call(lambda: self._store.finish_command(reply))
+        """Keep a command's final reply, and the event ``command.finished`` that tells of it; one commit."""
+        now = self._clock.now()
+        stored = await self._call(lambda: self._store.finish_command(reply, now))
+        self._advance([stored] if stored else [])
 
     async def mark_command(self, command: str, *, untouched: bool) -> None:
         """Keep whether a command that waits for its terminal has surely done nothing yet; on disk when this returns."""
@@ -140,7 +155,10 @@ class Outbox:
 
     async def settle_doubtful(self, known: Mapping[str, Reply] = MappingProxyType({})) -> list[Reply]:
         """Answer what an earlier boot left unfinished (``known``, ``failed`` or ``unknown``), and give it."""
-        return await self._call(lambda: self._store.settle_doubtful(known))
+        now = self._clock.now()
+        replies, stored = await self._call(lambda: self._store.settle_doubtful(known, now))
+        self._advance(stored)
+        return replies
 
     async def open_alerts(self) -> list[Alert]:
         """Alerts that are open, of this boot and earlier ones."""
@@ -160,7 +178,8 @@ class Outbox:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._committer
         await self._call(self._store.close)
-        self._executor.shutdown()
+        if not self._shared:
+            self._executor.shutdown()
 
     def _or_cursor(self, after: int | None) -> int:
         return after if after is not None else self._store.cursor("sent")

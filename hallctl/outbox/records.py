@@ -8,6 +8,8 @@ from typing import Any
 from hallctl.model import Alert, AlertKind, AlertState, Evidence, Reply, ReplyState, Severity
 from hallctl.outbox.schema import EntryKind, Stored
 
+MAX_ARGUMENTS_BYTES = 2048  # what an audit keeps of a command's arguments
+
 
 def dumps(value: object) -> str:
     """Compact JSON; Chinese stays readable."""
@@ -35,6 +37,34 @@ def alert_of(body: dict[str, Any]) -> Alert:
         data=body["data"],
         evidence=tuple(_evidence_of(item) for item in body["evidence"]),
     )
+
+
+def audit_body(reply: Reply, name: str, by: str, at: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Data of ``command.finished``: who sent which command, when it came, what became of it."""
+    return {
+        "command": reply.command,
+        "name": name,
+        "by": by,
+        "received_at": at,
+        "state": reply.state,
+        "code": reply.code,
+        "message": reply.message[:500],
+        "arguments": bounded(arguments),
+    }
+
+
+def bounded(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as they stand in the log: whole where they are short, else the beginning of each long one."""
+    if len(dumps(arguments).encode()) <= MAX_ARGUMENTS_BYTES:
+        return arguments
+    cut: dict[str, Any] = {"cut_from_bytes": len(dumps(arguments).encode())}
+    for key, value in arguments.items():
+        text = value if isinstance(value, str) else dumps(value)
+        cut[key[:50]] = value if len(text) <= 100 else f"{text[:50]}..."
+        if len(dumps(cut).encode()) > MAX_ARGUMENTS_BYTES:
+            del cut[key[:50]]
+            break
+    return cut
 
 
 def reply_body(reply: Reply) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from hallctl.errors import OutboxError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # seq: INTEGER PRIMARY KEY AUTOINCREMENT never gives a number out twice, even after the newest row was deleted.
 SCHEMA = """
@@ -32,14 +32,19 @@ CREATE TABLE IF NOT EXISTS commands (
     accepted_at TEXT NOT NULL,
     reply TEXT,
     data TEXT NOT NULL DEFAULT '{}',
-    untouched INTEGER NOT NULL DEFAULT 0
+    untouched INTEGER NOT NULL DEFAULT 0,
+    sender TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS alerts (id TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
-_FROM_1 = """
+# What leads from each layout to the next one.
+_STEPS = {
+    1: """
 ALTER TABLE commands ADD COLUMN data TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE commands ADD COLUMN untouched INTEGER NOT NULL DEFAULT 0;
-"""
+""",
+    2: "ALTER TABLE commands ADD COLUMN sender TEXT NOT NULL DEFAULT '';",
+}
 
 KEPT_BYTES = 96  # what a row costs beside its body: measured on rows of the demo
 
@@ -82,14 +87,15 @@ def connect(path: str) -> sqlite3.Connection:
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA busy_timeout=5000")
     version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, 1, SCHEMA_VERSION):
+    if version not in (0, *_STEPS, SCHEMA_VERSION):
         database.close()
         raise OutboxError(
             f"the event log has layout {version}, this hallctl knows {SCHEMA_VERSION}",
             hint="it was written by a newer hallctl: install that one again, or set the state directory aside",
         )
-    if version == 1:
-        database.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+    if version:
+        steps = "".join(_STEPS[step] for step in range(version, SCHEMA_VERSION))
+        database.executescript(f"BEGIN; {steps} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
     database.executescript(SCHEMA)
     database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     return database

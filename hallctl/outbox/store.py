@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hallctl.model import Alert, AlertState, Command, Event, EventType, Priority, Reply, ReplyState
-from hallctl.outbox.records import alert_body, alert_of, dumps, reply_body, reply_of, stored_of
+from hallctl.outbox.records import alert_body, alert_of, audit_body, dumps, reply_body, reply_of, stored_of
 from hallctl.outbox.schema import KEPT_BYTES, Doubtful, EntryKind, Stored
 
 Entry = Event | Alert
@@ -78,8 +78,9 @@ class Store:
         row = self._db.execute("SELECT reply FROM commands WHERE id=?", (command.id,)).fetchone()
         if row is not None:
             return reply_of(row[0]) if row[0] else Reply(command.id, ReplyState.IN_PROGRESS)
-        values = (command.id, command.name, self.boot, now.isoformat(), dumps(dict(command.data)))
-        self._db.execute("INSERT INTO commands (id, name, boot, accepted_at, data) VALUES (?,?,?,?,?)", values)
+        values = (command.id, command.name, self.boot, now.isoformat(), dumps(dict(command.data)), command.by)
+        columns = "id, name, boot, accepted_at, data, sender"
+        self._db.execute(f"INSERT INTO commands ({columns}) VALUES (?,?,?,?,?,?)", values)  # noqa: S608  # constants
         return None
 
     def mark_command(self, command: str, *, untouched: bool) -> None:
@@ -87,10 +88,21 @@ class Store:
         self._synchronous("FULL")
         self._db.execute("UPDATE commands SET untouched=? WHERE id=?", (int(untouched), command))
 
-    def finish_command(self, reply: Reply) -> None:
-        """Keep a final reply for repeats of the command."""
+    def finish_command(self, reply: Reply, now: datetime) -> Stored | None:
+        """Keep a final reply for repeats of the command, and in the same commit the event that says who, what, when.
+
+        ``None`` where no such command waits for its end: it is over, or was never begun.
+        """
         self._synchronous("FULL")
-        self._db.execute("UPDATE commands SET reply=?, data='{}' WHERE id=?", (reply_body(reply), reply.command))
+        with self._transaction():
+            query = "SELECT name, sender, accepted_at, data FROM commands WHERE id=? AND reply IS NULL"
+            row = self._db.execute(query, (reply.command,)).fetchone()
+            self._db.execute("UPDATE commands SET reply=?, data='{}' WHERE id=?", (reply_body(reply), reply.command))
+            if row is None:
+                return None
+            name, by, at, data = row
+            body = audit_body(reply, name, by, at, json.loads(data))
+            return self._insert(now, EntryKind.EVENT, EventType.COMMAND_FINISHED, "", 0, body)
 
     def doubtful(self) -> list[Doubtful]:
         """Commands that an earlier boot began and never finished."""
@@ -112,15 +124,14 @@ class Store:
                 found[data["command"]] = Event(EventType(type_), data)
         return found
 
-    def settle_doubtful(self, known: Mapping[str, Reply]) -> list[Reply]:
+    def settle_doubtful(self, known: Mapping[str, Reply], now: datetime) -> tuple[list[Reply], list[Stored]]:
         """Answer them: what surely had not begun has failed, of the rest nobody knows; nothing is done again.
 
-        ``known``: replies to commands whose fate is known all the same.
+        ``known``: replies to commands whose fate is known all the same. Gives the entries that tell of them too.
         """
         replies = [known.get(one.command) or _settled(one) for one in self.doubtful()]
-        for reply in replies:
-            self.finish_command(reply)
-        return replies
+        stored = [self.finish_command(reply, now) for reply in replies]
+        return replies, [one for one in stored if one is not None]
 
     def open_alerts(self) -> list[Alert]:
         """Alerts that were raised and not cleared, of any boot."""

@@ -72,6 +72,9 @@ class TerminalSupervisor:
         self._broken: asyncio.Future[None] | None = None
         self._line: BusLine | None = None
         self._polled: BusLine | None = None  # while a poll is on its way
+        self._retired = False
+        self._calm = asyncio.Event()  # no action is being carried out
+        self._calm.set()
         self.first_pass = asyncio.Event()
 
     async def run(self) -> None:
@@ -106,9 +109,20 @@ class TerminalSupervisor:
         try:
             async with self._turn:
                 self._require_online()
-                return await self._bounded(action(self.driver), timeout_s)
+                self._calm.clear()
+                try:
+                    return await self._bounded(action(self.driver), timeout_s)
+                finally:
+                    self._calm.set()
         finally:
             self._waiting -= 1
+
+    async def retire(self, finish_s: float) -> None:
+        """Take no more work, and return when what is being done is finished (at most ``finish_s``); then cancel it."""
+        self._retired = True
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(finish_s):
+                await self._calm.wait()
 
     async def count(self, name: str, by: int = 1) -> None:
         """Add to one of the terminal's counters and publish the state."""
@@ -141,6 +155,9 @@ class TerminalSupervisor:
             self._broken.set_exception(exc)
 
     def _require_online(self) -> None:
+        if self._retired:
+            hint = "try again in some seconds"
+            raise TerminalOffline(f"{self.state.terminal} is being configured anew", code="terminal.retired", hint=hint)
         if self.state.status is not TerminalStatus.ONLINE:
             raise TerminalOffline(
                 f"{self.state.terminal} is {self.state.status}: {self.state.message or 'not started yet'}",

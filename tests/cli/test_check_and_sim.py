@@ -15,6 +15,9 @@ from click.testing import CliRunner
 
 from hallctl.cli.main import cli
 from hallctl.driver import Simulator
+from hallctl.twin import TwinStore
+from hallctl.twin.record import Record, Ref, Trial
+from hallctl.twin.store import Step
 
 CONTROLLER = "site: hall\ncontroller: ctl-1\n"
 HALL = "terminals:\n  - id: 屏\n    driver: onbon-bx\n    port: tcp://10.0.0.1:5005\n"
@@ -196,3 +199,31 @@ def test_a_display_gives_a_picture_whenever_it_shows_something_new_and_none_in_b
     for sign.shows in (None, b"A001", b"A001", b"A002", b"A001"):
         seen.append(sign.new_pictures())
     assert seen == [[], [b"A001"], [], [b"A002"], [b"A001"]]
+
+
+def pushed(folder: Path, trial: Trial | None = None) -> None:
+    ref = Ref(7, "ab" * 32)
+    TwinStore(folder / "state" / "twin").save(Record(good=(ref,), trial=trial, known=ref), Step.KEEP)
+
+
+def test_check_says_that_a_document_of_the_centre_runs_and_not_hall_yaml(tmp_path: Path) -> None:
+    config = write(tmp_path)
+    config.write_text(config.read_text() + "\nstate_dir: state\n")
+    assert "centre" not in CliRunner().invoke(cli, ["check", str(config)]).output
+    pushed(tmp_path)
+    result = CliRunner().invoke(cli, ["check", str(config)])
+    assert "The daemon runs version 7 of the centre's document (abababababab), not hall.yaml" in result.output
+    pushed(tmp_path, Trial(Ref(8, "cd" * 32), 30.0, 0))
+    shown = json.loads(CliRunner().invoke(cli, ["check", "--json", str(config)]).output)
+    assert shown["running"] == {"source": "centre", "version": 8, "hash": "cd" * 32, "trial": True, "problem": ""}
+
+
+def test_check_says_when_it_can_not_tell_which_document_runs_and_touches_nothing(tmp_path: Path) -> None:
+    config = write(tmp_path)
+    config.write_text(config.read_text() + "\nstate_dir: state\n")
+    pushed(tmp_path)
+    record = tmp_path / "state" / "twin" / "twin.json"
+    record.write_bytes(b"{")
+    result = CliRunner().invoke(cli, ["check", str(config)])
+    assert "advice: which document runs can't be told" in result.output
+    assert record.read_bytes() == b"{"

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import getpass
 import hashlib
 import json
 import os
 import shutil
 import signal
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from hallctl.cli.main import cli
+from hallctl.link.configuration import ApplyStatus, Mistake, Reported, encode_reported
 from hallctl.model import AlertState, Command, Reply, ReplyState
 
 # One broker is enough here, whichever is installed: tests/link runs the contract over both.
@@ -59,6 +62,28 @@ async def test_a_number_is_called_and_recalled(controller, hallctl) -> None:
         ("number.call", {"window": "w1", "ticket": "A001"}),
         ("number.recall", {"window": "w1"}),
     ]
+
+
+@pytest.mark.rule("MQ-25")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("call", "w1", "A001"),
+        ("rate", "w1"),
+        ("display", "d1", "--on"),
+        ("ticket", "print", "number=A001"),
+        ("printer", "test", "printer-1"),
+        ("duty", "set", "2026-03-02", "09:00-12:00"),
+        ("camera", "accept", "camera-1"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+async def test_a_command_says_who_gives_it(controller, hallctl, arguments) -> None:
+    await hallctl(*arguments, "--by", "王芳")
+    await hallctl(*arguments)
+    named, unnamed = controller.commands
+    assert named.by == "王芳"
+    assert unnamed.by == f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 async def test_progress_is_printed_before_the_outcome_as_json_lines(controller, hallctl) -> None:
@@ -107,6 +132,26 @@ async def test_status_shows_terminals_with_what_is_wrong_and_what_to_do(controll
     assert rows[0].endswith("plug it in")
     assert "the paper is out" in rows[2]
     assert rows[2].endswith("put in a new roll")
+
+
+async def test_status_says_which_document_runs_and_what_became_of_the_newest(controller, hallctl) -> None:
+    wrong = Mistake(
+        pointer="/terminals/1", code="port.refused", message="p2: nothing listens", hint="look at the cable"
+    )
+    told = {"boot": 7, "at": datetime(2026, 3, 2, tzinfo=UTC), "desired_version": 6, "applied_version": 5}
+    for status, errors in ((ApplyStatus.ROLLED_BACK, [wrong]), (ApplyStatus.APPLIED, [])):
+        reported = Reported(status=status, errors=errors, **told)
+        await controller.session.publish(controller.topics.reported, encode_reported(reported), retain=True)
+        ran = await hallctl("status")
+        lines = ran.out.splitlines()
+        assert lines[1] == "runs version 5 of the centre"
+        if errors:
+            assert lines[2].startswith("version 6: rolled back, ")
+            assert lines[3] == "  /terminals/1: p2: nothing listens (look at the cable)"
+        else:
+            assert len(lines) == 2
+    shown = json.loads((await hallctl("status", "--json")).out)
+    assert (shown["configuration"]["status"], shown["configuration"]["applied_version"]) == ("applied", 5)
 
 
 async def test_status_tells_since_when_each_fault_has_been_there(controller, hallctl) -> None:

@@ -46,7 +46,7 @@ def printer(name, address):
 
 
 @contextlib.asynccontextmanager
-async def daemon(config: Path, expected_exit=0):
+async def daemon(config: Path, expected_exit=0, logged: list[str] | None = None):
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hallctl.cli.main", "run", str(config), stderr=asyncio.subprocess.PIPE
     )
@@ -57,6 +57,8 @@ async def daemon(config: Path, expected_exit=0):
         if process.returncode is None:
             process.terminate()
         text = (await log).decode()
+        if logged is not None:
+            logged.append(text)
         assert await process.wait() == expected_exit, text
 
 
@@ -273,8 +275,16 @@ async def send(session, name, number, **data):
     """Publish ``ticket.print`` under the id ``name``; nobody waits for its reply."""
     now = CLOCK.now()
     request = {"printer": "good", "fields": {"number": number}, **data}
-    command = Command(name, "ticket.print", now + timedelta(seconds=60), request)
+    command = Command(name, "ticket.print", now + timedelta(seconds=60), request, "li@desk-1")
     await session.publish(TOPICS.command("ticket.print"), command_envelope(command, "desk", now).encode())
+
+
+def is_reply(data, state):
+    return data.get("state") == state and "result" in data
+
+
+def is_audit(data, command):
+    return data.get("command") == command and "received_at" in data
 
 
 async def test_one_id_prints_one_ticket_however_often_it_is_sent_also_after_a_restart(broker, tmp_path, good_printer):
@@ -285,7 +295,9 @@ async def test_one_id_prints_one_ticket_however_often_it_is_sent_also_after_a_re
         async def reply_to(name):
             await send(session, name, "A009")
             final = ("succeeded", "failed", "rejected", "unknown")
-            reply = await feed.first(lambda data: data.get("command") == name and data.get("state") in final)
+            reply = await feed.first(
+                lambda data: data.get("command") == name and data.get("state") in final and "result" in data
+            )
             return reply["state"], reply["result"]
 
         async with daemon(config, expected_exit=-9) as process:
@@ -317,6 +329,8 @@ async def test_a_printer_that_has_to_draw_and_finds_no_font_is_counted_among_tho
     assert "fonts-wqy-microhei" in view.terminals["fontless"].hint
 
 
+@pytest.mark.rule("MQ-12")
+@pytest.mark.rule("MQ-25")
 async def test_a_daemon_that_is_killed_within_a_ticket_tells_which_one_and_never_prints_it_again(
     broker, tmp_path, good_printer
 ):
@@ -337,14 +351,19 @@ async def test_a_daemon_that_is_killed_within_a_ticket_tells_which_one_and_never
         async with daemon(config):
             event = await feed.first(lambda data: data.get("reason") == "the controller stopped while it printed")
             assert (event["command"], event["text"], event["printer"]) == ("in-the-middle", "A007", "good")
-            reply = await feed.first(lambda data: data.get("state") == "unknown")
+            audit = await feed.first(lambda data: is_audit(data, "in-the-middle"))
+            assert (audit["name"], audit["by"], audit["state"]) == ("ticket.print", "li@desk-1", "unknown")
+            assert audit["arguments"] == {"printer": "good", "fields": {"number": "A007"}}
+            reply = await feed.first(lambda data: is_reply(data, "unknown"))
             assert reply["command"] == "in-the-middle"
             await send(session, "in-the-middle", "A007")
-            again = await feed.first(lambda data: data.get("command") == "in-the-middle" and "state" in data)
-            assert (again["state"], again["code"]) == ("unknown", "controller.restarted")
+            again = await feed.first(lambda data: is_reply(data, "unknown"))
+            assert (again["command"], again["code"]) == ("in-the-middle", "controller.restarted")
     assert [ticket.lines for ticket in good_printer.tickets] == [("A007",)]
 
 
+@pytest.mark.rule("MQ-12")
+@pytest.mark.rule("MQ-25")
 async def test_a_daemon_that_is_killed_while_a_ticket_waits_for_paper_knows_that_nothing_was_printed(
     broker, tmp_path, good_printer
 ):
@@ -360,7 +379,9 @@ async def test_a_daemon_that_is_killed_while_a_ticket_waits_for_paper_knows_that
             process.kill()
         good_printer.load_paper()
         async with daemon(config):
-            reply = await feed.first(lambda data: data.get("state") == "failed")
+            audit = await feed.first(lambda data: is_audit(data, "waits"))
+            assert (audit["by"], audit["state"], audit["code"]) == ("li@desk-1", "failed", "controller.restarted")
+            reply = await feed.first(lambda data: is_reply(data, "failed"))
             assert (reply["command"], reply["code"]) == ("waits", "controller.restarted")
             assert "nothing was done" in reply["message"]
     assert good_printer.tickets == []

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,8 +28,11 @@ def terminal(status: str = "online", boot: int = 7, **more: object) -> TerminalP
 
 def view(controller: ControllerState | None = None, device: TerminalPayload | None = None) -> ControllerView:
     found = ControllerView(TOPICS)
-    found = found.with_state(controller, NOW) if controller else found
-    return found.with_terminal("p1", device) if device else found
+    if controller:
+        found.take_state(controller, NOW)
+    if device:
+        found.take_terminal("p1", device)
+    return found
 
 
 def event(seq: int | None, id_: str = "") -> Envelope:
@@ -47,18 +51,23 @@ def test_a_controller_is_online_while_its_lease_holds() -> None:
     assert view(state()).status(NOW + timedelta(seconds=34)).status == "online"
 
 
+@pytest.mark.rule("MQ-03")
 def test_a_lease_that_has_run_out_is_offline_since_its_end() -> None:
     found = view(state()).status(NOW + timedelta(seconds=60))
     assert (found.status, found.reason, found.since) == ("offline", "lease.expired", NOW + timedelta(seconds=35))
 
 
+@pytest.mark.rule("MQ-01")
 def test_the_death_of_another_run_changes_nothing() -> None:
-    found = view(state(boot=8)).with_state(state("offline", boot=7), NOW)
+    found = view(state(boot=8))
+    found.take_state(state("offline", boot=7), NOW)
     assert found.status(NOW).status == "online"
 
 
 def test_the_death_of_this_run_is_believed_with_its_reason() -> None:
-    found = view(state()).with_state(state("offline", reason="stopped"), NOW).status(NOW)
+    dead = view(state())
+    dead.take_state(state("offline", reason="stopped"), NOW)
+    found = dead.status(NOW)
     assert (found.status, found.reason) == ("offline", "stopped")
 
 
@@ -66,6 +75,7 @@ def test_a_controller_that_never_spoke_is_unknown() -> None:
     assert view().status(NOW).status == "unknown"
 
 
+@pytest.mark.rule("MQ-04")
 def test_a_terminal_is_offline_when_its_controller_is_whatever_it_said_last() -> None:
     found = view(state("offline", reason="connection_lost"), terminal()).terminal("p1", NOW)
     assert (found.status, found.reason) == ("offline", "controller.offline")
@@ -77,15 +87,19 @@ def test_a_terminal_of_an_earlier_run_is_unknown_until_it_is_spoken_of_again() -
     assert (found.status, found.reason) == ("unknown", "state.stale")
 
 
+@pytest.mark.rule("MQ-04")
 def test_a_terminals_own_word_counts_while_its_controller_is_online() -> None:
     found = view(state(), terminal("offline", reason="port.lost", hint="plug it in")).terminal("p1", NOW)
     assert (found.status, found.reason, found.hint) == ("offline", "port.lost", "plug it in")
 
 
 def test_an_emptied_topic_takes_the_terminal_away() -> None:
-    assert not view(state(), terminal()).with_terminal("p1", None).terminals
+    found = view(state(), terminal())
+    found.take_terminal("p1", None)
+    assert not found.terminals
 
 
+@pytest.mark.rule("MQ-21")
 def test_an_event_that_comes_twice_is_given_once() -> None:
     feed = EventFeed()
     assert feed.take(event(1)) == [Arrived(event(1))]
@@ -100,6 +114,7 @@ def test_missing_numbers_are_a_gap_and_their_replay_is_late() -> None:
     assert feed.take(event(6)) == [Arrived(event(6))]
 
 
+@pytest.mark.rule("MQ-07")
 def test_a_trailing_gap_is_seen_one_heartbeat_later() -> None:
     feed = EventFeed()
     feed.take(event(1))

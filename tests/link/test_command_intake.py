@@ -102,3 +102,19 @@ async def test_an_id_that_can_not_be_part_of_a_topic_is_refused_before_anything_
     await bench.intake.drain(10)
     assert bench.handled == []
     assert await bench.outbox.doubtful() == []
+
+
+@pytest.mark.rule("MQ-10")
+@pytest.mark.rule("MQ-23")
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_session_that_is_lost_while_a_command_is_committed_does_not_leave_it_begun_for_ever(bench, turns):
+    bench.go_on.set()
+    taking = asyncio.ensure_future(bench.take())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    taking.cancel()  # the uplink does so; the broker delivers the message again
+    await asyncio.gather(taking, return_exceptions=True)
+    await bench.take()
+    await bench.intake.drain(10)
+    assert bench.handled == ["c-1"]
+    assert bench.replies[-1][1] is ReplyState.SUCCEEDED

@@ -11,6 +11,7 @@ import structlog
 from hallctl.clock import SystemClock
 from hallctl.errors import LinkError
 from hallctl.link import BrokerSettings, CommandIntake, Lease, Progress, Session, Topics, Uplink
+from hallctl.link.configuration import Reported
 from hallctl.link.payloads import command_envelope, read_reply
 from hallctl.link.registry import fold_state, is_online, read_state, read_terminal
 from hallctl.model import (
@@ -138,6 +139,7 @@ async def test_a_birth_is_retained_with_boot_lease_and_last_seq(any_broker, tmp_
             assert not is_online(state, CLOCK.now() - timedelta(seconds=3), CLOCK.now())
 
 
+@pytest.mark.rule("MQ-05")
 async def test_events_arrive_in_envelopes_numbered_without_a_gap(any_broker, tmp_path):
     async with Desk(any_broker) as desk, Box(tmp_path, any_broker) as box:
         await asyncio.gather(*(box.outbox.append(key(n)) for n in range(300)))
@@ -151,6 +153,7 @@ async def test_events_arrive_in_envelopes_numbered_without_a_gap(any_broker, tmp
         assert first["type"] == "hallctl.event.key.pressed"
 
 
+@pytest.mark.rule("MQ-02")
 async def test_a_clean_stop_publishes_its_own_death_after_what_waited(any_broker, tmp_path):
     async with Desk(any_broker) as desk:
         async with Box(tmp_path, any_broker) as box:
@@ -161,6 +164,7 @@ async def test_a_clean_stop_publishes_its_own_death_after_what_waited(any_broker
         assert numbers(desk) == {7}
 
 
+@pytest.mark.rule("MQ-01")
 async def test_a_vanished_box_is_declared_dead_by_its_will_with_its_boot(broker, tmp_path):
     async with Desk(broker) as desk:
         box = await Box(tmp_path, broker).__aenter__()
@@ -171,6 +175,7 @@ async def test_a_vanished_box_is_declared_dead_by_its_will_with_its_boot(broker,
         assert (death["boot"], death["reason"]) == (1, "connection_lost")
 
 
+@pytest.mark.rule("MQ-01")
 def test_an_old_will_does_not_kill_a_newer_boot():
     birth = read_state(b'{"status":"online","boot":8,"lease_s":30}')
     old_will = read_state(b'{"status":"offline","boot":7,"reason":"connection_lost"}')
@@ -190,6 +195,7 @@ def test_a_box_with_a_fresh_disk_is_believed_and_an_old_birth_is_not():
     assert fold_state(old, late) is old
 
 
+@pytest.mark.rule("MQ-06")
 async def test_a_broker_that_is_down_at_start_and_killed_later_costs_no_event(broker, tmp_path):
     broker.stop()
     async with Box(tmp_path, broker) as box:
@@ -211,6 +217,7 @@ async def test_a_broker_that_is_down_at_start_and_killed_later_costs_no_event(br
             await desk.until(lambda d: set(range(80)) <= numbers(d) | seen)
 
 
+@pytest.mark.rule("MQ-06")
 async def test_a_gap_is_filled_by_replay(any_broker, tmp_path):
     async with Box(tmp_path, any_broker) as box:
         for n in range(30):
@@ -222,6 +229,7 @@ async def test_a_gap_is_filled_by_replay(any_broker, tmp_path):
             await desk.until(lambda d: {b["seq"] for b in d.bodies("/event/")} >= set(range(11, 21)))
 
 
+@pytest.mark.rule("MQ-10")
 async def test_a_repeated_command_acts_once_and_gets_the_stored_reply(any_broker, tmp_path):
     async with Desk(any_broker) as desk, Box(tmp_path, any_broker) as box:
         await desk.until(lambda d: d.bodies("/state"))
@@ -244,6 +252,7 @@ async def test_a_repeat_while_the_act_runs_says_in_progress(broker, tmp_path):
         assert len(box.handled) == 1
 
 
+@pytest.mark.rule("MQ-11")
 async def test_an_expired_command_is_refused(broker, tmp_path):
     async with Desk(broker) as desk, Box(tmp_path, broker) as box:
         await desk.until(lambda d: d.bodies("/state"))
@@ -260,6 +269,7 @@ async def test_a_malformed_command_stops_nothing(broker, tmp_path):
         assert (await desk.reply("c-2")).state is ReplyState.SUCCEEDED
 
 
+@pytest.mark.rule("MQ-12")
 async def test_a_command_that_was_running_when_the_box_died_is_unknown_and_not_done_again(broker, tmp_path):
     async with Desk(broker) as desk:
         box = await Box(tmp_path, broker).__aenter__()
@@ -278,6 +288,7 @@ async def test_a_command_that_was_running_when_the_box_died_is_unknown_and_not_d
             assert again.handled == []
 
 
+@pytest.mark.rule("MQ-22")
 async def test_the_contract_also_holds_on_mqtt_3_1_1(broker, tmp_path):
     async with Desk(broker) as desk:
         async with Box(tmp_path, broker, protocol="3.1.1") as box:
@@ -288,6 +299,7 @@ async def test_the_contract_also_holds_on_mqtt_3_1_1(broker, tmp_path):
         await desk.until(lambda d: d.bodies("/state")[-1]["reason"] == "stopped")
 
 
+@pytest.mark.rule("MQ-20")
 async def test_terminal_states_are_retained_and_only_the_newest_counts(any_broker, tmp_path):
     async with Box(tmp_path, any_broker) as box:
         for status in (TerminalStatus.STARTING, TerminalStatus.OFFLINE, TerminalStatus.ONLINE):
@@ -300,6 +312,7 @@ async def test_terminal_states_are_retained_and_only_the_newest_counts(any_broke
             assert state.boot == 1
 
 
+@pytest.mark.rule("MQ-20")
 async def test_a_cleared_alert_is_seen_and_leaves_nothing_retained(any_broker, tmp_path):
     alert = Alert("a-1", AlertKind.POST_EMPTY, "w1", AlertState.RAISED, CLOCK.now())
     async with Box(tmp_path, any_broker) as box:
@@ -323,6 +336,7 @@ async def test_an_event_that_is_too_long_is_cut_not_lost(broker, tmp_path):
         assert body["data"]["cut_from_bytes"] > 8192
 
 
+@pytest.mark.rule("MQ-20")
 async def test_what_is_too_large_for_a_message_never_blocks_the_log(broker, tmp_path):
     async with Desk(broker) as desk, Box(tmp_path, broker) as box:
         await box.outbox.append(Event(EventType.KEY_PRESSED, {f"key-{n}": "x" * 190 for n in range(90)}))
@@ -383,6 +397,7 @@ async def test_an_alert_that_is_cleared_while_it_is_published_again_leaves_no_zo
         assert not [m for m in late.messages if m.topic.endswith("a-59")]
 
 
+@pytest.mark.rule("MQ-24")
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 async def test_a_denied_publication_is_an_error_where_the_protocol_says_so(broker, tmp_path, protocol):
     acl = tmp_path / "acl"
@@ -406,3 +421,161 @@ async def test_connect_errors_say_what_to_do():
         await Session(BrokerSettings("127.0.0.1", 1)).connect()
     with pytest.raises(LinkError, match="resolved"):
         await Session(BrokerSettings("no-such-host.invalid")).connect()
+
+
+def reported(version, status="applied"):
+    return Reported(boot=0, at=CLOCK.now(), status=status, desired_version=version)
+
+
+def online(terminal):
+    return TerminalState(terminal, "escpos", TerminalStatus.ONLINE, CLOCK.now())
+
+
+@pytest.mark.rule("MQ-17", "MQ-20")
+async def test_what_became_of_the_configuration_is_retained_and_only_the_newest_counts(any_broker, tmp_path):
+    async with Box(tmp_path, any_broker) as box:
+        for version in (1, 2, 3):
+            box.uplink.set_reported(reported(version))
+        async with Desk(any_broker) as desk:
+            await desk.until(lambda d: d.bodies("/config/reported"))
+        async with Desk(any_broker) as late:
+            await late.until(lambda d: d.bodies("/config/reported"))
+            (body,) = late.bodies("/config/reported")
+            assert (body["desired_version"], body["boot"]) == (3, 1)
+
+
+@pytest.mark.rule("MQ-17", "MQ-18", "MQ-28")
+async def test_what_the_broker_lost_is_published_again_after_the_connect(broker, tmp_path):
+    async with Box(tmp_path, broker) as box:
+        box.uplink.set_reported(reported(3))
+        box.uplink.set_terminal_state(online("p"))
+        async with Desk(broker) as desk:
+            await desk.until(lambda d: d.bodies("/config/reported") and d.bodies("/terminal/p/"))
+        broker.kill()  # without persistence: every retained message is lost
+        broker.start()
+        async with Desk(broker) as desk:
+            await desk.until(lambda d: d.bodies("/config/reported") and d.bodies("/terminal/p/"), seconds=40)
+
+
+@pytest.mark.rule("MQ-18")
+async def test_a_rebirth_publishes_the_report_again(broker, tmp_path):
+    async with Box(tmp_path, broker) as box:
+        box.uplink.set_reported(reported(3))
+        async with Desk(broker) as desk:
+            await desk.until(lambda d: d.bodies("/config/reported"))
+            await desk.session.publish(TOPICS.reported, b"", retain=True)  # somebody has emptied it
+            await desk.command("rebirth", {})
+            await desk.until(lambda d: len(d.bodies("/config/reported")) == 2)
+
+
+@pytest.mark.rule("MQ-18")
+async def test_many_changes_in_a_row_are_few_publications(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker) as box:
+        await desk.until(lambda d: d.bodies("/state"))
+        for version in range(1, 501):
+            box.uplink.set_reported(reported(version))
+        await desk.until(
+            lambda d: d.bodies("/config/reported")[-1:] and d.bodies("/config/reported")[-1]["desired_version"] == 500
+        )
+        assert len(desk.bodies("/config/reported")) <= 2
+
+
+async def test_a_desired_document_is_acknowledged_when_it_was_taken_and_comes_again_when_not(broker, tmp_path):
+    taken, gate = [], asyncio.Event()
+
+    async def take(payload):
+        taken.append(payload)
+        await gate.wait()
+
+    async with Desk(broker) as desk:
+        await desk.session.publish(TOPICS.desired, b"{}", retain=True)
+        box = Box(tmp_path, broker)
+        box.uplink._on_desired = take
+        await box.__aenter__()
+        await desk.until(lambda d: d.bodies("/state"))
+        while not taken:
+            await asyncio.sleep(0.01)
+        await box.crash()  # before it was staged
+        gate.set()
+        again = Box(tmp_path, broker)
+        again.uplink._on_desired = take
+        async with again:
+            while len(taken) < 2:
+                await asyncio.sleep(0.01)
+    assert set(taken) == {b"{}"}
+
+
+async def test_the_retained_desired_document_comes_with_every_connect(broker, tmp_path):
+    taken = []
+
+    async def take(payload):
+        taken.append(payload)
+
+    async with Desk(broker) as desk:
+        await desk.session.publish(TOPICS.desired, b"{}", retain=True)
+        for count in (1, 2):
+            box = Box(tmp_path, broker)
+            box.uplink._on_desired = take
+            async with box:
+                async with asyncio.timeout(15):
+                    while len(taken) < count:
+                        await asyncio.sleep(0.01)
+
+
+async def test_a_terminal_that_was_taken_out_leaves_no_state_behind(any_broker, tmp_path):
+    async with Box(tmp_path, any_broker) as box:
+        for name in ("a", "b"):
+            box.uplink.set_terminal_state(online(name))
+        async with Desk(any_broker) as desk:
+            await desk.until(lambda d: d.bodies("/terminal/a/") and d.bodies("/terminal/b/"))
+            box.uplink.remove_terminal("a")
+            await desk.until(lambda d: any(m.topic == TOPICS.terminal("a") and not m.payload for m in d.messages))
+        async with Desk(any_broker) as late:
+            await late.until(lambda d: d.bodies("/terminal/b/"))
+            assert late.bodies("/terminal/a/") == []
+
+
+async def test_what_an_earlier_boot_published_and_is_there_no_more_is_emptied(broker, tmp_path):
+    async with Desk(broker) as desk:
+        box = await Box(tmp_path, broker).__aenter__()
+        for name in ("a", "b"):
+            box.uplink.set_terminal_state(online(name))
+        await desk.until(lambda d: d.bodies("/terminal/a/") and d.bodies("/terminal/b/"))
+        await box.crash()
+        again = Box(tmp_path, broker)
+        await again.uplink.only_terminals(["b"])
+        async with again:
+            await desk.until(lambda d: any(m.topic == TOPICS.terminal("a") and not m.payload for m in d.messages))
+            assert not any(m.topic == TOPICS.terminal("b") and not m.payload for m in desk.messages)
+
+
+async def test_a_terminal_that_is_taken_out_and_comes_again_at_once_has_a_state(broker, tmp_path):
+    async with Desk(broker) as desk, Box(tmp_path, broker) as box:
+        box.uplink.set_terminal_state(online("a"))
+        await desk.until(lambda d: d.bodies("/terminal/a/"))
+        box.uplink.remove_terminal("a")
+        box.uplink.set_terminal_state(online("a"))
+        box.uplink.set_terminal_state(online("z"))
+        await desk.until(lambda d: d.bodies("/terminal/z/"))
+        async with Desk(broker) as late:
+            await late.until(lambda d: d.bodies("/terminal/a/"))
+
+
+async def test_a_broker_that_refuses_the_desired_topic_does_not_cut_the_box_off(broker, tmp_path, monkeypatch):
+    subscribe = Session.subscribe
+
+    async def refusing(session, *filters):
+        if TOPICS.desired in filters:
+            raise LinkError("the broker refuses a subscription", hint="check the broker's access list")
+        await subscribe(session, *filters)
+
+    async def take(payload):
+        raise AssertionError(payload)
+
+    monkeypatch.setattr(Session, "subscribe", refusing)
+    box = Box(tmp_path, broker)
+    box.uplink._on_desired = take
+    async with Desk(broker) as desk, box:
+        await desk.until(lambda d: d.bodies("/state"))
+        await desk.command("number.call", {})
+        assert (await desk.reply()).state is ReplyState.SUCCEEDED

@@ -51,6 +51,7 @@ def opened(path, clock, **quota):
     return Outbox.open(path, "hall-1", "box-1", clock, Quota(**quota) if quota else None)
 
 
+@pytest.mark.rule("MQ-05")
 async def test_numbers_are_unbroken_over_concurrent_appends_and_boots(path, clock):
     first = opened(path, clock)
     stored = await asyncio.gather(*(first.append(key(n)) for n in range(700)))
@@ -101,6 +102,7 @@ async def test_age_trims_only_what_was_sent(path, clock):
     await outbox.close()
 
 
+@pytest.mark.rule("MQ-08")
 async def test_the_quota_drops_the_oldest_ordinary_events_and_says_so(path, clock):
     outbox = opened(path, clock, ordinary=100_000, high=10_000_000)
     for n in range(50):
@@ -118,6 +120,7 @@ async def test_the_quota_drops_the_oldest_ordinary_events_and_says_so(path, cloc
     await outbox.close()
 
 
+@pytest.mark.rule("MQ-08")
 async def test_ratings_have_a_quota_of_their_own(path, clock):
     outbox = opened(path, clock, ordinary=10_000_000, high=50_000)
     await asyncio.gather(*(outbox.append(rating(n)) for n in range(700)))
@@ -219,6 +222,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.rule("MQ-05")
 async def test_a_process_killed_while_it_appends_has_lost_nothing_that_it_acknowledged(path, clock):
     acknowledged: set[int] = set()
     for _ in range(3):
@@ -307,7 +311,8 @@ async def test_a_log_of_the_first_layout_is_taken_over_with_its_commands(path, c
     await outbox.close()
     with sqlite3.connect(path) as database:
         database.executescript(
-            "ALTER TABLE commands DROP COLUMN data; ALTER TABLE commands DROP COLUMN untouched; PRAGMA user_version=1"
+            "ALTER TABLE commands DROP COLUMN data; ALTER TABLE commands DROP COLUMN untouched;"
+            "ALTER TABLE commands DROP COLUMN sender; PRAGMA user_version=1"
         )
     outbox = opened(path, clock)
     (one,) = await outbox.doubtful()

@@ -157,7 +157,7 @@ async def supervised(url: str, **options: Any) -> AsyncIterator[Watched]:
     async def note(_old: TerminalState, new: TerminalState) -> None:
         watched.history.append(new)
 
-    connect = connect_to(terminal, PLUGIN, {}, CLOCK)
+    connect, _line = connect_to(terminal, PLUGIN, {}, CLOCK)
     driver = printer(**settings)
     watched = Watched(supervise(terminal, driver, connect, clock=CLOCK, log=Log(), on_state=note, waiting_limit=4))
     task = asyncio.create_task(watched.supervisor.run())

@@ -30,7 +30,7 @@ async def keypad(gadget: KeyboardGadget) -> AsyncIterator[tuple[Watched, list[An
 
     terminal = Terminal(id="keypad-1", driver="keyboard-keypad", port=gadget.url)
     driver = KEYPAD.make(TerminalContext("keypad-1", CLOCK, Log(), emit), KEYPAD.options())
-    connect = connect_to(terminal, KEYPAD, {}, CLOCK)
+    connect, _line = connect_to(terminal, KEYPAD, {}, CLOCK)
     watched = Watched(supervise(terminal, driver, connect, clock=CLOCK, log=Log(), on_state=note, waiting_limit=4))
     task = asyncio.create_task(watched.supervisor.run())
     try:

@@ -54,7 +54,7 @@ class Line:
 
 
 class TellingPrinter(EscposSimulator):
-    """Tells the host of every ticket before it confirms it: after a power cut nobody else knows what was printed."""
+    """Tells the host of every ticket before it confirms it: after a power cut nobody else knows what is on paper."""
 
     def __init__(self, name: str, tell: Tell) -> None:
         super().__init__()

@@ -1,0 +1,116 @@
+"""What stands in the ``result`` of each command's reply: for desks, and for the published schemas.
+
+A command that was refused has an empty result, whatever stands here.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from hallctl.link.event_data import DutyChanged
+from hallctl.link.payloads import Payload
+
+
+class Nothing(Payload):
+    """The reply's state says it all."""
+
+
+class TicketResult(Payload):
+    """``ticket.print``."""
+
+    printer: str = Field(description="the one that printed it, or was asked")
+    confirmed_by: str | None = Field(None, description="the printer's own word for it; null: it has none")
+    instead_of: str = Field("", description="the printer that was asked, where a fallback printed it")
+    because: str = Field("", description="why the fallback had to")
+
+
+class AbilityPayload(Payload):
+    """One thing that a printer can or can't do."""
+
+    name: str
+    state: Literal["yes", "no", "unknown"]
+    detail: str
+
+
+class SelfTestResult(Payload):
+    """``printer.test``."""
+
+    printer: str
+    abilities: list[AbilityPayload]
+    confirmed_by: str | None = Field(None, description="the printer's own word for it; null: it has none")
+
+
+class Failure(Payload):
+    """Why a terminal did not do its part."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class TerminalsResult(Payload):
+    """Commands that several terminals carry out."""
+
+    done: list[str] = Field(description="terminals that did their part")
+    failed: dict[str, Failure] = Field(description="why the others did not")
+
+
+class Chunk(Payload):
+    """A piece of something large."""
+
+    offset: int = Field(description="where it begins, in bytes")
+    size: int = Field(description="of the whole, in bytes")
+    data: str = Field(description="base64")
+    last: bool = Field(description="whether it is the last one")
+
+
+class EvidenceChunk(Chunk):
+    """``evidence.fetch``."""
+
+    sha256: str = Field(description="of the whole")
+    media_type: str
+
+
+class DocumentChunk(Chunk):
+    """``config.get``."""
+
+    version: int = Field(description="that runs; 0: the box's own hall.yaml")
+    hash: str = Field(description="of the document")
+    source: Literal["hall.yaml", "centre"] = Field(description="whose document it is")
+    trial: bool = Field(description="whether it may still be taken back")
+
+
+class ReplayResult(Payload):
+    """``replay``: the entries follow."""
+
+    last_seq: int = Field(description="newest number of the event log")
+
+
+class RebirthResult(Payload):
+    """``rebirth``: every retained topic follows."""
+
+    terminals: int = Field(description="how many there are")
+
+
+RESULTS: Mapping[str, type[Payload]] = {
+    "ticket.print": TicketResult,
+    "printer.test": SelfTestResult,
+    "number.call": TerminalsResult,
+    "number.recall": TerminalsResult,
+    "text.show": TerminalsResult,
+    "display.set": TerminalsResult,
+    "queue.show": TerminalsResult,
+    "keypad.beep": TerminalsResult,
+    "evaluation.start": TerminalsResult,
+    "window.set": TerminalsResult,
+    "duty.set": DutyChanged,
+    "camera.accept": Nothing,
+    "alert.acknowledge": Nothing,
+    "evidence.fetch": EvidenceChunk,
+    "config.get": DocumentChunk,
+    "replay": ReplayResult,
+    "recorded": Nothing,
+    "rebirth": RebirthResult,
+}
+"""Result of every command."""
