@@ -156,6 +156,12 @@ class LinkError(HallctlError):
     code = "link.error"
 
 
+class BrokerUnable(LinkError):
+    """The broker failed at our connect, or has no room: its own trouble, not our name or password."""
+
+    code = "link.broker_unable"
+
+
 class CertificateRefused(LinkError):
     """The broker does not accept our certificate."""
 
