@@ -26,9 +26,9 @@ while [ $# -gt 0 ]; do
     case $1 in
         --upgrade | --uninstall | --verify) action=${1#--}; shift ;;
         --purge) purge=yes; shift ;;
-        --window) window=${2:-}; shift 2 || true ;;
-        --root) root=${2:-}; shift 2 || true ;;
-        --activate) action=activate activate=${2:-}; shift 2 || true ;; # for trial.sh
+        --window) window=${2:-}; shift; shift $(($# > 0)) ;;
+        --root) [ -n "${2:-}" ] || { printf 'error: --root wants a folder\n' >&2; exit 2; }; root=$2; shift 2 ;;
+        --activate) action=activate activate=${2:?}; shift 2 ;; # for trial.sh
         --try) action=try; shift ;; # for --upgrade itself
         -h | --help) usage; exit 0 ;;
         *) usage >&2; printf 'error: %s is unknown\n' "$1" >&2; exit 2 ;;
@@ -54,8 +54,9 @@ current() { basename "$(readlink "$prefix/current" 2>/dev/null || true)"; }
 
 verify() {
     say "checking the bundle (hallctl $version, commit $commit, for $arch)"
-    [ -z "$(sed 's/^[^ ]*  //' "$here/SHA256SUMS" | while IFS= read -r file; do [ -f "$here/$file" ] || echo "$file"; done)" ] \
-        || die "files of the bundle are missing in $here" "unpack the archive again: tar xzf hallctl-...tar.gz"
+    local missing
+    missing=$(sed 's/^[^ ]*  //' "$here/SHA256SUMS" | while IFS= read -r file; do [ -f "$here/$file" ] || echo "$file"; done | head -n 3 | xargs)
+    [ -z "$missing" ] || die "files of the bundle are missing in $here: $missing" "unpack the archive again: tar xzf hallctl-...tar.gz"
     (cd "$here" && sha256sum --quiet --check SHA256SUMS >/dev/null 2>&1) \
         || die "a file of the bundle is damaged: $(cd "$here" && sha256sum --quiet --check SHA256SUMS 2>/dev/null | cut -d: -f1 | head -n 3 | xargs)" \
                "copy the archive again, compare it with its .sha256, and unpack it again"
