@@ -125,7 +125,7 @@ def _as_before(box: Box, before: dict[int, dict[str, object]]) -> None:
 
 
 def _runs(box: Box, version: str, before: dict[int, dict[str, object]]) -> None:
-    assert version in box.run("hallctl", "--version").well()
+    assert box.run("hallctl", "--version").well() == f"hallctl {version}"
     box.ready()
     until("the version says so itself", lambda: box.centre.state["version"] == version)
     assert box.centre.online() >= TERMINALS
