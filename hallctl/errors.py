@@ -174,6 +174,14 @@ class EnrollError(HallctlError):
     code = "enroll.error"
 
 
+class StateDirError(HallctlError):
+    """The state directory is not one that the daemon may trust with what it keeps."""
+
+
+class BackupError(HallctlError):
+    """A backup can't be made, or can't be put back."""
+
+
 class OutboxError(HallctlError):
     """The durable event log can't be read or written."""
 

@@ -25,6 +25,8 @@ COMMANDS = (
     "duty",
     "fleet",
     "enroll",
+    "backup",
+    "restore",
     "sim",
 )
 
