@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 from hallctl.cli.command import ask, print_reply
+from hallctl.cli.language import _
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, print_table
 from hallctl.cli.where import find_config
@@ -87,7 +88,7 @@ def _print_abilities(data: Mapping[str, Any]) -> None:
     if rows:
         print_table(("ability", "", "how it showed"), [_row(one) for one in rows])
     if confirmed_by := data.get("confirmed_by"):
-        click.echo(f"the test ticket is on paper, confirmed by {confirmed_by}")
+        click.echo(_("the test ticket is on paper, confirmed by {confirmed_by}").format(confirmed_by=confirmed_by))
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str | Text, ...]:
