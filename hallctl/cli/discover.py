@@ -158,8 +158,8 @@ async def _one_bus(name: str, search: _Search, tell: Found) -> None:
     families = [plugin for plugin in families if plugin not in strangers]
     for plugin in strangers:
         _say(
-            _("{name}: {name_2} talks {line}; with {options_of} in the port it is asked, too").format(
-                name=name, name_2=plugin.name, line=plugin.line, options_of=options_of(plugin.line)
+            _("{name}: {driver} talks {line}; with {options} in the port it is asked, too").format(
+                name=name, driver=plugin.name, line=plugin.line, options=options_of(plugin.line)
             )
         )
     asked = [plugin for plugin in families if plugin.addresses]

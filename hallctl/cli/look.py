@@ -49,9 +49,7 @@ class Watch:
 
     def _tell(self, name: str, refused: list[str]) -> None:
         for what in refused[self._told[name] :]:
-            click.echo(
-                _("{name}{more}refused: {what}").format(name=name, more=": " if name else "", what=what), err=True
-            )
+            click.echo((f"{name}: " if name else "") + _("refused: {what}").format(what=what), err=True)
         self._told[name] = len(refused)
 
 

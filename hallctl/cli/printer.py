@@ -14,6 +14,7 @@ from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, print_table
 from hallctl.cli.where import find_config
 from hallctl.cli.who import by_option
+from hallctl.cli.words import status_word
 from hallctl.clock import SystemClock
 from hallctl.config import load_controller, load_hall
 from hallctl.controller.directly import test_printer_directly
@@ -93,4 +94,4 @@ def _print_abilities(data: Mapping[str, Any]) -> None:
 
 def _row(one: Mapping[str, Any]) -> tuple[str | Text, ...]:
     state = str(one.get("state", ""))
-    return str(one.get("name", "")), Text(state, style=_COLOURS.get(state, "")), str(one.get("detail", ""))
+    return str(one.get("name", "")), Text(status_word(state), style=_COLOURS.get(state, "")), str(one.get("detail", ""))

@@ -21,6 +21,7 @@ from hallctl.cli.fleet.options import (
     to_option,
     with_desk,
 )
+from hallctl.cli.fleet.wrong import wrong_of
 from hallctl.cli.language import _, counted
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
 from hallctl.cli.words import explained, status_word
@@ -165,7 +166,7 @@ def _numbers(counts: Counter[str], most: int = 10) -> str:
 
 def _rows(line: ControllerLine, *, all_terminals: bool = False) -> Iterator[Sequence[str | Text]]:
     view, status = line.view, line.status
-    first, *others = line.wrong or (("", ""),)
+    first, *others = wrong_of(line) or (("", ""),)
     document = _document(line)
     coloured = Text(status_word(status.status), COLOURS.get(status.status, ""))
     yield name_of(view.topics), coloured, local_time(status.since), document, *first
