@@ -30,7 +30,8 @@ class ConfigError(HallctlError):
         self.pointer = pointer
 
     def __str__(self) -> str:
-        where = f"{self.path}:{self.line}: " if self.path else ""
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        where = f"{place}: " if self.path else ""
         return where + super().__str__()
 
 

@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("hallctl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hallctl")
 
+os.environ["HALLCTL_LANG"] = "en"  # tests read what the command line says, whatever the developer's locale
+
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 IOTCORE_TOML = """\
 id = 0

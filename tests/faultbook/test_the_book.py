@@ -3,8 +3,8 @@
 import difflib
 
 import pytest
-
 from faultbook.found import all_words, dotted_words, no_codes, used_as_codes
+
 from hallctl.driver import driver_names, load_driver
 from hallctl.driver.book import chapter_of, unexplained
 from hallctl.faultbook import DOMAINS, LANGUAGES, Entry, entries, entry
