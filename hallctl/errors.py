@@ -161,6 +161,12 @@ class LinkError(HallctlError):
         self.code = code or type(self).code
 
 
+class BrokerUnable(LinkError):
+    """The broker failed at our connect, or has no room: its own trouble, not our name or password."""
+
+    code = "link.broker_unable"
+
+
 class CertificateRefused(LinkError):
     """The broker does not accept our certificate."""
 
