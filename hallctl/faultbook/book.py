@@ -19,6 +19,7 @@ DOMAINS = (
     "config",
     "command",
     "clock",
+    "daemon",
     "twin",
     "enroll",
     "fleet",
