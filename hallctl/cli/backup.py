@@ -10,6 +10,7 @@ from typing import IO
 import click
 
 from hallctl.backup import Manifest, pack
+from hallctl.cli.language import _
 from hallctl.cli.output import EX_OK, json_option, print_json
 from hallctl.cli.where import config_option, find_config
 from hallctl.config import load_controller
@@ -37,9 +38,11 @@ def backup(*, file: Path, evidence: bool, config: Path | None, as_json: bool) ->
         print_json(described(manifest))
     elif not as_json:
         size = f", {file.stat().st_size >> 10} KiB" if str(file) != "-" else ""
-        click.echo(f"{manifest.site}/{manifest.controller}: {len(manifest.files)} files{size}", err=True)
+        who = f"{manifest.site}/{manifest.controller}"
+        click.echo(_("{who}: {n} files{size}").format(who=who, n=len(manifest.files), size=size), err=True)
     for one in manifest.left_out:
-        click.echo(f"advice: {one} stands in neither folder and is not in the backup: keep it yourself", err=True)
+        advice = _("advice: {path} stands in neither folder and is not in the backup: keep it yourself")
+        click.echo(advice.format(path=one), err=True)
     return EX_OK
 
 

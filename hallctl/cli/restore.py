@@ -8,6 +8,7 @@ import click
 from hallctl.backup import Manifest, read_backup
 from hallctl.backup import restore as put_back
 from hallctl.cli.backup import described
+from hallctl.cli.language import _
 from hallctl.cli.output import EX_OK, json_option, local_time, print_json
 
 
@@ -28,14 +29,15 @@ def restore(*, file: Path, check: bool, config_folder: Path | None, state_dir: P
         return EX_OK
     _tell(manifest, listed=check)
     if not check:
-        click.echo("Put back. Next: hallctl check, then systemctl start hallctl.")
+        click.echo(_("Put back. Next: hallctl check, then systemctl start hallctl."))
     return EX_OK
 
 
 def _tell(manifest: Manifest, *, listed: bool) -> None:
     who = f"{manifest.site}/{manifest.controller}"
-    click.echo(f"{who} of {local_time(manifest.at)}, hallctl {manifest.version}, {len(manifest.files)} files")
+    about = _("{who} of {at}, hallctl {version}, {n} files")
+    click.echo(about.format(who=who, at=local_time(manifest.at), version=manifest.version, n=len(manifest.files)))
     for one in manifest.files if listed else ():
-        click.echo(f"  {one.member} ({one.size} bytes)")
+        click.echo(_("  {file} ({n} bytes)").format(file=one.member, n=one.size))
     for path in manifest.left_out:
-        click.echo(f"advice: {path} was not kept: bring it from elsewhere")
+        click.echo(_("advice: {path} was not kept: bring it from elsewhere").format(path=path))
