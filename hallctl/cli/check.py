@@ -52,7 +52,7 @@ def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, 
     path = hall_path or (controller.hall if controller else None)
     hall = check_hall(load_hall(path)) if path else None
     errors += hall.problems if hall else ()
-    advice = advise(hall) if hall and not hall.fatal else ()
+    advice = advise(hall, secrets=not documents_only) if hall and not hall.fatal else ()
     running = running_of(controller) if controller and not hall_path and not documents_only else None
     if as_json:
         _print_json(errors, advice, hall, running)
