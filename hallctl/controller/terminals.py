@@ -152,6 +152,7 @@ class Terminals:
             terminal,
             driver,
             connect,
+            buses=buses,
             clock=self._clock,
             log=self._log,
             on_state=self._on_state,
