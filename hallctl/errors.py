@@ -156,6 +156,14 @@ class LinkError(HallctlError):
     code = "link.error"
 
 
+class LocalError(HallctlError):
+    """The daemon's local socket can't be made, reached or understood."""
+
+    def __init__(self, message: str, *, code: str = "local.error", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
 class CertificateRefused(LinkError):
     """The broker does not accept our certificate."""
 
