@@ -110,7 +110,9 @@ async def turns_every_fault_into_a_house_error_or_a_report(plugin: DriverPlugin)
 async def explains_its_codes_in_english_and_chinese(plugin: DriverPlugin) -> None:
     """Every fault code has an entry in hallctl's book of faults, or in the driver's own (``book``)."""
     codes = unexplained(plugin)
-    assert not codes, f"no entry in English and Chinese for {', '.join(codes)}: write faults.yaml, name its package in book"
+    assert not codes, (
+        f"no entry in English and Chinese for {', '.join(codes)}: write faults.yaml, name its package in book"
+    )
 
 
 async def survives_noise(plugin: DriverPlugin) -> None:

@@ -88,7 +88,9 @@ class _Waiting:
         where = self._topics.controller
         if self._accepted:
             hint = "it was accepted and may still be carried out: look before you repeat it"
-            return LinkError(f"{where} has not finished {name} within {timeout_s:g} s", code="command.unfinished", hint=hint)
+            return LinkError(
+                f"{where} has not finished {name} within {timeout_s:g} s", code="command.unfinished", hint=hint
+            )
         if self._state is None:
             hint = (
                 "check --site and --controller (`hallctl status` lists what the broker knows), and whether this user "

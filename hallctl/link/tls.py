@@ -96,7 +96,9 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 def untrusted(where: str, exc: ssl.SSLCertVerificationError) -> LinkError:
     """The broker's certificate is not accepted here."""
     wrong, hint = _SERVER.get(exc.verify_code, _UNTRUSTED)
-    return LinkError(f"the certificate of the broker {where} {wrong}: {exc.verify_message}", code="link.untrusted", hint=hint)
+    return LinkError(
+        f"the certificate of the broker {where} {wrong}: {exc.verify_message}", code="link.untrusted", hint=hint
+    )
 
 
 def handshake_failed(where: str, exc: ssl.SSLError) -> LinkError:
