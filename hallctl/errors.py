@@ -151,9 +151,21 @@ class RequestRefused(HallctlError):
 
 
 class LinkError(HallctlError):
-    """The broker can't be reached, or refuses."""
+    """The broker can't be reached, or refuses; ``code`` says which, where that is known."""
 
     code = "link.error"
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code or type(self).code
+
+
+class LocalError(HallctlError):
+    """The daemon's local socket can't be made, reached or understood."""
+
+    def __init__(self, message: str, *, code: str = "local.error", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 class BrokerUnable(LinkError):

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hallctl.cli.link import Target, with_session
+from hallctl.cli.link import Target, reach
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json
 from hallctl.cli.who import who
 from hallctl.clock import SystemClock
@@ -38,8 +38,9 @@ def ask(
     topics = target.topics
     wanted = {key: readable(value) for key, value in data.items() if value is not None}
     by = who()
-    return with_session(
+    return reach(
         target,
+        lambda client: client.command(name, wanted, by=by, on_progress=on_progress),
         lambda session: send_command(session, topics, name, wanted, SystemClock(), by=by, on_progress=on_progress),
     )
 

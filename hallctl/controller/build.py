@@ -16,9 +16,11 @@ from hallctl.controller.desk import CommandHandler
 from hallctl.controller.floor import HallFloor
 from hallctl.controller.parts import broker_settings
 from hallctl.controller.printing import TICKET_EVENTS
+from hallctl.controller.standing import Standing
 from hallctl.controller.watch import first_pass
 from hallctl.link import CommandIntake, Echo, Lease, Progress, Topics, Uplink
 from hallctl.link.configuration import Reported
+from hallctl.local import Hello, LocalServer, socket_path
 from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox, Quota
 from hallctl.twin import Beginning, Twin, TwinStore
@@ -48,6 +50,8 @@ class Controller:
         self._twin: Twin | None = None
         self._floor: HallFloor | None = None
         self._ready = False
+        self._standing = Standing(config, outbox.identity, clock, lambda: outbox.last_seq, lambda: self._alerts.open)
+        self.local = self._build_local()
 
     @classmethod
     def build(cls, config: ControllerConfig, beginning: Beginning, store: TwinStore, clock: Clock) -> "Controller":
@@ -61,6 +65,7 @@ class Controller:
         """Run until ``stop`` is set, then end gracefully: tickets are finished, the log delivered, death published."""
         self._alerts = AlertBook(await self._outbox.open_alerts(), self._commit_alert, self._clock)
         floor = self._floor = self._build_floor(self._beginning.hall)
+        self._standing.states = floor.states
         await floor.memory.recall()
         twin = self._twin = self._build_twin(floor)
         self._handler = self._build_handler(floor, twin)
@@ -70,7 +75,7 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             link = group.create_task(self._run_uplink())
             steers = group.create_task(twin.run())
-            work = [group.create_task(one) for one in (floor.run(), self._trim(), *certificates)]
+            work = [group.create_task(one) for one in (floor.run(), self._trim(), self.local.run(), *certificates)]
             announce = group.create_task(self._say_ready(floor, ready))
             await stop.wait()
             self._log.info("stopping")
@@ -181,6 +186,14 @@ class Controller:
             on_desired=self._take_desired,
         )
 
+    def _build_local(self) -> LocalServer:
+        """The socket of this box; what may be asked there beside commands is registered here: ``local.stream``."""
+        known, config = self._outbox.identity, self._config
+        hello = Hello(site=known.site, controller=known.controller, version=__version__, boot=known.boot)
+        local = LocalServer(socket_path(config.state_dir), hello, self._intake, clock=self._clock, log=self._log)
+        local.stream("retained", self._standing.stream)
+        return local
+
     def _certificates(self) -> list[Coroutine[Any, Any, None]]:
         if self._uplink is None:
             return []
@@ -198,6 +211,7 @@ class Controller:
             await self._twin.take(payload)
 
     def _report(self, reported: Reported) -> None:
+        self._standing.reported = reported
         if self._uplink is not None:
             self._uplink.set_reported(reported)
 
