@@ -18,6 +18,7 @@ COMMANDS = (
     "check",
     "run",
     "status",
+    "trace",
     "ticket",
     "printer",
     "call",

@@ -40,7 +40,7 @@ class EscposExplainer:
         """Commands, runs of text and answers that are whole."""
         decoder = self._out if direction is Direction.OUT else self._in
         decoder.feed(data)
-        return list(self._cut(decoder))
+        return _padding_together(list(self._cut(decoder)))
 
     def rest(self, direction: Direction) -> list[Explained]:
         """What has begun and won't end."""
@@ -64,7 +64,7 @@ class EscposExplainer:
                 return f"text {data.decode('gb18030', 'replace')!r}"
             case Command(name=b"\x10\x04", data=data):
                 self._asked.append(data[0])
-                return f"DLE EOT {data[0]}: how is {_ABOUT.get(data[0], 'it')}?"
+                return f"DLE EOT {data[0]}: asks about {_ABOUT.get(data[0], 'something')}"
             case Command():
                 return _command(found)
             case RealTime(value=value):
@@ -83,6 +83,18 @@ class EscposExplainer:
             return f"status byte {value:02X}, not asked for"
         n = self._asked.popleft()
         return f"answers DLE EOT {n}: {_state(from_real_time({n: value, 4: value if n == 4 else 0}))}"
+
+
+def _padding_together(told: list[Explained]) -> list[Explained]:
+    """Hundreds of NULs end what a printer may have been left in the middle of: one line is enough for them."""
+    found: list[Explained] = []
+    for one in told:
+        if found and not one.raw.strip(b"\0") and not found[-1].raw.strip(b"\0"):
+            raw = found.pop().raw + one.raw
+            found.append(Explained(raw, f"NUL, {len(raw)} times"))
+        else:
+            found.append(one)
+    return found
 
 
 def _command(command: Command) -> str:
