@@ -169,6 +169,10 @@ class TraceTerminal(Request):
     wait_s: Annotated[float, Field(ge=0, le=20)] = Field(0, description="how long to wait for the first record, s")
 
 
+class LookAtController(Request):
+    """``controller.look``: how the box is at this moment: terminals, buses, event log, link, process."""
+
+
 REQUESTS: dict[str, type[Request]] = {
     "ticket.print": PrintTicket,
     "printer.test": TestPrinter,
@@ -186,6 +190,7 @@ REQUESTS: dict[str, type[Request]] = {
     "evidence.fetch": FetchEvidence,
     "config.get": GetConfig,
     "terminal.trace": TraceTerminal,
+    "controller.look": LookAtController,
 }
 
 

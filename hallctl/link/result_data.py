@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from hallctl.link.event_data import DutyChanged
+from hallctl.link.look_data import LookResult
 from hallctl.link.payloads import Payload
 
 
@@ -135,6 +136,7 @@ RESULTS: Mapping[str, type[Payload]] = {
     "replay": ReplayResult,
     "recorded": Nothing,
     "terminal.trace": TraceResult,
+    "controller.look": LookResult,
     "rebirth": RebirthResult,
 }
 """Result of every command."""

@@ -117,6 +117,11 @@ class TerminalSupervisor:
         finally:
             self._waiting -= 1
 
+    @property
+    def waiting(self) -> int:
+        """How many actions wait for their turn, the one that is being carried out among them."""
+        return self._waiting
+
     async def retire(self, finish_s: float) -> None:
         """Take no more work, and return when what is being done is finished (at most ``finish_s``); then cancel it."""
         self._retired = True
