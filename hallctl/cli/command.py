@@ -10,6 +10,8 @@ from hallctl.cli.output import EX_FAILED, EX_OK, print_json
 from hallctl.cli.who import who
 from hallctl.clock import SystemClock
 from hallctl.fleet import send_command
+from hallctl.fleet.request import EXPIRES_S
+from hallctl.local.words import EXPIRES_S as LOCAL_S
 from hallctl.model import Reply, ReplyState
 
 _WORDS: Mapping[ReplyState, str] = {
@@ -32,16 +34,23 @@ def command(target: Target, name: str, data: Mapping[str, Any], *, as_json: bool
 
 
 def ask(
-    target: Target, name: str, data: Mapping[str, Any], *, on_progress: Callable[[Reply], None] = lambda _reply: None
+    target: Target,
+    name: str,
+    data: Mapping[str, Any],
+    *,
+    on_progress: Callable[[Reply], None] = lambda _reply: None,
+    wait_s: float = EXPIRES_S,
 ) -> Reply:
-    """Send a command and give its final reply."""
+    """Send a command and give its final reply, which may take ``wait_s``."""
     topics = target.topics
     wanted = {key: readable(value) for key, value in data.items() if value is not None}
-    by = who()
+    by, clock = who(), SystemClock()
     return reach(
         target,
-        lambda client: client.command(name, wanted, by=by, on_progress=on_progress),
-        lambda session: send_command(session, topics, name, wanted, SystemClock(), by=by, on_progress=on_progress),
+        lambda client: client.command(name, wanted, by=by, expires_s=max(wait_s, LOCAL_S), on_progress=on_progress),
+        lambda session: send_command(
+            session, topics, name, wanted, SystemClock(), timeout_s=wait_s, by=by, on_progress=on_progress
+        ),
     )
 
 

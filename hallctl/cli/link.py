@@ -102,6 +102,8 @@ def target_of(config: Path | None, broker: str | None, site: str | None, control
     own = (site or document.site, controller or document.controller) == (document.site, document.controller)
     sockets = socket_paths(document.state_dir) if own else ()
     settings, no_broker = _broker_of(document, str(path))
+    if document.broker is not None and no_broker is not None and not any(map(Path.exists, sockets)):
+        raise no_broker
     return Target(settings, site or document.site, controller or document.controller, sockets, no_broker)
 
 
@@ -150,13 +152,18 @@ async def _at_the_box(target: Target, work: Callable[[LocalClient], Awaitable[T]
         return (await work(client),)
 
 
-async def open_local(target: Target) -> LocalClient | None:
-    """The daemon of this box; ``None``: a broker has to be asked. Raises ``LocalError`` where there is none either."""
+async def open_local(target: Target, *, or_broker: bool = True) -> LocalClient | None:
+    """The daemon of this box; ``None``: a broker has to be asked.
+
+    Raises ``LocalError`` where there is none either, or where it is no way out (``or_broker``).
+    """
     if not target.sockets:
         return None
     try:
         return await LocalClient.find(target.sockets, target.site, target.controller)
     except LocalError as exc:
+        if not or_broker:
+            raise
         if target.settings is None and isinstance(target.no_broker, ConfigError) and exc.code != "local.other":
             raise
         return None

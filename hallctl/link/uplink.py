@@ -75,6 +75,7 @@ class Uplink:
     ) -> None:
         self.connected = False
         self.reason = "not connected yet"
+        self.lost: LinkError | None = None  # why it is not connected
         self._settings = settings
         self._outbox = outbox
         self._intake = intake
@@ -146,7 +147,7 @@ class Uplink:
                 failures = 1 if was_connected else failures + 1
                 if not self._stopping and (was_connected or self.reason != exc.message):
                     self._log.warning("broker lost", message=exc.message, hint=exc.hint)
-                self.reason = exc.message
+                self.reason, self.lost = exc.message, exc
             if not self._stopping:
                 await self._clock.sleep(_back_off_s(failures))
 
