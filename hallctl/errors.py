@@ -168,6 +168,12 @@ class LocalError(HallctlError):
         self.code = code
 
 
+class BrokerUnable(LinkError):
+    """The broker failed at our connect, or has no room: its own trouble, not our name or password."""
+
+    code = "link.broker_unable"
+
+
 class CertificateRefused(LinkError):
     """The broker does not accept our certificate."""
 

@@ -1,5 +1,6 @@
 """Real brokers for tests: mosquitto on a free port of 127.0.0.1, or iotcore from pip."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from published import events_are_as_published, logs_are_as_published  # noqa: F401  # fixtures of every test
 
 # A busy machine is no failure: nothing here is judged by its time.
 settings.register_profile("hallctl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,8 +70,13 @@ class TestBroker:
 
     def _end(self, number: int) -> None:
         if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(10)
+            for _ in range(20):  # a mosquitto that has just begun may miss the first SIGTERM
+                self._process.send_signal(number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(0.5)
+                    break
+            else:
+                raise AssertionError(f"the {self.kind} of {self.folder} does not end")
             self._process = None
 
     def _arguments(self) -> list[str]:

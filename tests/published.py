@@ -1,20 +1,69 @@
-"""The published schemas (docs/schemas) as tests use them: what is said fits them, and has no field that they lack."""
+"""The published schemas (docs/schemas) as tests use them: what is said fits them, and has no field that they lack.
+
+Two fixtures hold everything against them that the code writes in any test: events where they are made, and the event
+logs that controllers leave behind, daemons in a process of their own included.
+"""
 
 import functools
+import importlib
 import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from hallctl.link.payloads import entry_envelope
-from hallctl.model import Identity
-from hallctl.outbox.records import stored_of
+from hallctl.model import Event, Identity
+from hallctl.outbox.records import dumps, stored_of
 
-SCHEMAS = Path(__file__).parents[1] / "docs/schemas"
+TESTS = Path(__file__).parent
+SCHEMAS = TESTS.parent / "docs/schemas"
+# Modules that make events; tests/contract/test_reference.py holds this list against the code.
+MAKERS = (
+    "hallctl.controller.attendance",
+    "hallctl.controller.build",
+    "hallctl.controller.executor",
+    "hallctl.controller.postroom",
+    "hallctl.controller.printing",
+    "hallctl.fleet.simulate.box",
+    "hallctl.hall.hall",
+    "hallctl.link.commands",
+    "hallctl.terminal.changes",
+    "hallctl.twin.facts",
+)
+# Folders whose tests write nothing into a log that the code would not.
+TRUE_LOGS = ("camera", "cli", "controller", "twin")
 _LOG = "SELECT seq, boot, at, kind, type, subject, high, body FROM log ORDER BY seq"
+
+
+@pytest.fixture(autouse=True)
+def events_are_as_published(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """After each test: every event that the code has made fits its schema."""
+    made: list[Event] = []
+
+    def record(*args: Any, **named: Any) -> Event:
+        made.append(Event(*args, **named))
+        return made[-1]
+
+    for name in MAKERS:
+        monkeypatch.setattr(importlib.import_module(name), "Event", record)
+    yield
+    told = {dumps([event.type, event.data]): event for event in made}
+    wrong = [line for event in told.values() for line in _wrong_with_event(event)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture(autouse=True)
+def logs_are_as_published(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test of a whole controller: every event and alert in its log fits its schema."""
+    watched = "tmp_path" in request.fixturenames and request.path.relative_to(TESTS).parts[0] in TRUE_LOGS
+    folder = request.getfixturevalue("tmp_path") if watched else None
+    yield
+    wrong = wrong_in_logs(folder) if folder is not None else []
+    assert not wrong, "\n".join(wrong)
 
 
 def wrong_with(name: str, message: Any) -> list[str]:
@@ -30,6 +79,12 @@ def wrong_in_logs(folder: Path) -> list[str]:
 def _told(name: str, error: ValidationError) -> str:
     inner = "; ".join(one.message for one in error.context or ())
     return f"{name} {'/'.join(map(str, error.absolute_path))}: {error.message[:300]} {inner[:300]}"
+
+
+def _wrong_with_event(event: Event) -> list[str]:
+    about = {"id": "box-1:1:1", "source": "hall/v1/hall-1/box-1", "time": "2026-03-02T01:00:00Z"}
+    envelope = {**about, "type": f"hallctl.event.{event.type.value}", "data": json.loads(dumps(event.data))}
+    return wrong_with(f"event.{event.type.value}", envelope)
 
 
 def _wrong_in(path: Path) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -16,7 +16,7 @@ from hallctl.driver import BusLine, Capability, DriverPlugin, TerminalDriver, lo
 from hallctl.errors import DriverLoadError, HallctlError
 from hallctl.terminal.bus import Bus
 from hallctl.terminal.supervisor import OnState, TerminalSupervisor
-from hallctl.transport import PortAddress
+from hallctl.transport import PortAddress, Tap
 from hallctl.twin import Changed
 from hallctl.twin.diff import fingerprints
 
@@ -57,7 +57,10 @@ class SharedLine:
 
 
 class Terminals:
-    """``supervisors``, ``printers``, ``displays`` are alive: others keep them and see what runs now."""
+    """``supervisors``, ``printers``, ``displays``, ``taps`` are alive: others keep them and see what runs now.
+
+    A terminal's tap outlives a change of its configuration: what passed before it is asked about afterwards.
+    """
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Terminals:
         self.printers: dict[str, TerminalSupervisor] = {}
         self.displays: dict[str, TerminalSupervisor] = {}
         self.capabilities: dict[str, frozenset[Capability]] = {}
+        self.taps: dict[str, Tap] = {}  # of terminals with a port or a line; cameras and web pads have none
         self._make = make
         self._clock = clock
         self._log = structlog.get_logger()
@@ -81,6 +85,11 @@ class Terminals:
         self._running: dict[str, _Running] = {}
         self._buses: dict[str, _SharedPort] = {}
         self._group: asyncio.TaskGroup | None = None
+
+    @property
+    def buses(self) -> Mapping[str, Bus]:
+        """The shared ports that are served now, each with its own tap."""
+        return {name: shared.bus for name, shared in self._buses.items()}
 
     def run_in(self, group: asyncio.TaskGroup) -> None:
         """Start everything that was built, and from now on what comes, in this group."""
@@ -191,8 +200,7 @@ class Terminals:
     def _build(self, terminal: TerminalConfig, made_of: str) -> _Running:
         plugin = load_driver(terminal.driver)
         driver = self._make(terminal, plugin)
-        buses = {name: shared.bus for name, shared in self._buses.items()}
-        connect, line = connect_to(terminal, plugin, buses, self._clock)
+        connect, line = connect_to(terminal, plugin, self.buses, self._clock, self._tap(terminal))
         supervisor = supervise(
             terminal,
             driver,
@@ -204,6 +212,13 @@ class Terminals:
         )
         self.capabilities[terminal.id] = plugin.capabilities
         return _Running(made_of, supervisor, terminal.bus, line)
+
+    def _tap(self, terminal: TerminalConfig) -> Tap:
+        tap = self.taps.get(terminal.id) or Tap(terminal.id, self._clock)
+        tap.port = _place(terminal)
+        if terminal.port or terminal.bus:
+            self.taps[terminal.id] = tap
+        return tap
 
     def _put_in_order(self, names: list[str]) -> None:
         """The document's order is what people see; printers and displays are found by what they can do."""
@@ -224,9 +239,14 @@ class Terminals:
             self._forget(name)
 
     def _forget(self, name: str) -> None:
-        for found in (self.supervisors, self.printers, self.displays):
+        for found in (self.supervisors, self.printers, self.displays, self.taps):
             found.pop(name, None)
         self.capabilities.pop(name, None)
+
+
+def _place(terminal: TerminalConfig) -> str:
+    """Where it is plugged in, without what a URL may carry beside (a name, a password)."""
+    return str(PortAddress.parse(terminal.port)) if terminal.port else f"bus {terminal.bus}, address {terminal.address}"
 
 
 async def _ended(task: "asyncio.Task[None] | None") -> None:

@@ -30,6 +30,8 @@ from hallctl.link.rollouts import (
 )
 
 TICK_S = 0.2
+TICK_SHARE = 0.1
+"""Most of the desk's time that looking at the clock may cost: with thousands of controllers a look lasts."""
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 10.0
 
 
@@ -185,8 +187,9 @@ class Driver:
             self._effects.put_nowait(effect)
 
     async def _tick(self) -> None:
+        looked_s = 0.0
         while True:
-            await self._clock.sleep(TICK_S)
+            await self._clock.sleep(max(TICK_S, looked_s / TICK_SHARE))
             if (other := self._outranked) is not None:
                 self._outranked = None
                 if outranks(other, self.head):
@@ -195,7 +198,9 @@ class Driver:
             if self._stop_asked is not None:
                 self._put(self.rollout.abort(self._stop_asked, self._clock.monotonic()))
                 self._stop_asked = None
-            self._put(self.rollout.tick(self._clock.monotonic()))
+            now = self._clock.monotonic()
+            self._put(self.rollout.tick(now))
+            looked_s = self._clock.monotonic() - now
 
     async def _beat(self) -> None:
         while True:

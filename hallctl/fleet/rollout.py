@@ -108,10 +108,10 @@ class Rollout:
         effects: list[Effect] = []
         again: list[TargetRow] = []
         for one in list(self._open.values()):
-            before = one.fate, one.way_back
-            self._age(one, now)
+            before, online = (one.fate, one.way_back), self._online(one.topics)
+            self._age(one, now, online=online)
             effects += self._told(one, before)
-            if one.wants_again(now, self.plan.rules.resend_s, online=self._online(one.topics)):
+            if one.wants_again(now, self.plan.rules.resend_s, online=online):
                 one.asked_at = now
                 again.append(one.target)
         if again:
@@ -197,8 +197,7 @@ class Rollout:
             self._change(one, one.fate, WayBack.PENDING if never else WayBack.SENT)
         return TakeBack(tuple(one.target for one in ones))
 
-    def _age(self, one: Standing, now: float) -> None:
-        online = self._online(one.topics)
+    def _age(self, one: Standing, now: float, *, online: bool) -> None:
         late = now - one.since >= self.plan.rules.wait_s + (self.plan.health.window_s if one.works_on_it else 0.0)
         if self.phase is RolloutPhase.ABORTING:
             self._age_back(one, now, online=online, late=late)

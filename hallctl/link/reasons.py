@@ -3,8 +3,13 @@
 import socket
 import ssl
 
-from hallctl.errors import LinkError
+from paho.mqtt.reasoncodes import ReasonCode
+
+from hallctl.errors import BrokerUnable, LinkError
 from hallctl.link.tls import closed_unanswered, handshake_failed, untrusted
+
+_BROKERS_OWN_TROUBLE = frozenset({0x80, 0x83, 0x88, 0x89, 0x97, 0x9F})
+"""Unspecified, of its implementation, unavailable, busy, over quota, too many connects (MQTT 5, 3.2.2.2)."""
 
 
 def connect_error(where: str, exc: Exception) -> LinkError:
@@ -25,8 +30,12 @@ def connect_error(where: str, exc: Exception) -> LinkError:
     return LinkError(f"the broker {where} can't be reached: {exc}", code="link.unreachable", hint="check the network")
 
 
-def refused(where: str, reason: str) -> LinkError:
+def refused(where: str, reason: ReasonCode) -> LinkError:
     """The broker's own no (CONNACK)."""
+    if reason.value in _BROKERS_OWN_TROUBLE:
+        return BrokerUnable(
+            f"the broker {where} can't serve us: {reason}", hint="look at the broker's own log, disk and limits"
+        )
     return LinkError(
         f"the broker {where} refuses us: {reason}",
         code="link.denied",

@@ -239,7 +239,7 @@ class Session:
         if self._connected is None or self._connected.done():
             return
         if reason.is_failure:
-            self._connected.set_exception(refused(self._where, str(reason)))
+            self._connected.set_exception(refused(self._where, reason))
         else:
             self._connected.set_result(bool(flags.session_present))
 

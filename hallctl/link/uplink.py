@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hallctl.clock import Clock
 from hallctl.driver.terminal import Logger
-from hallctl.errors import LinkError
+from hallctl.errors import BrokerUnable, LinkError
 from hallctl.link.broker import BrokerSettings, Will
 from hallctl.link.commands import CommandIntake
 from hallctl.link.companion import Companion
@@ -36,6 +36,9 @@ BATCH = 100
 REPLAY_BATCH = 20
 REPLAY_JITTER_S = 1.0
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 30.0
+BIRTH_TIMEOUT_S = 30.0
+RESUME_ATTEMPTS = 2
+"""A broker that fails so often, one time after the other, can't find our session: then it gets a fresh one to serve."""
 
 
 class _ConnectAnew(Exception):
@@ -93,6 +96,7 @@ class Uplink:
         self._companions: list[Companion] = []
         self._anew = asyncio.Event()
         self._switching = False
+        self._unable = 0
         self._late_replies: list[Reply] = []
         self._retained = Retained(outbox, clock, self._topics)
         self._replays: asyncio.Queue[tuple[int, int]] = asyncio.Queue(8)
@@ -141,6 +145,7 @@ class Uplink:
                 continue
             except LinkError as exc:
                 self._switching = False
+                self._unable = self._unable + 1 if isinstance(exc, BrokerUnable) else 0
                 for companion in self._companions:
                     companion.lost(exc)
                 was_connected, self.connected = self.connected, False
@@ -186,9 +191,8 @@ class Uplink:
         session = self._make_session(self._settings)
         will = Will(self._topics.state, self._state("offline", "connection_lost", will=True))
         try:
-            present = await session.connect(will, session_expiry_s=SESSION_EXPIRY_S, clean=False)
-            await self._subscribe(session)  # first: whoever sees the birth may send a command at once
-            await session.publish(self._topics.state, self._state("online"), retain=True)
+            present = await self._connect(session, will)
+            await self._be_born(session)
             self._session, self.connected, self.reason, self._switching = session, True, "", False
             self._log.info("broker connected", broker=self._settings.host, session_present=present)
             await self._work(session)
@@ -198,6 +202,27 @@ class Uplink:
         finally:
             self._session = None
             session.abandon()
+
+    async def _connect(self, session: Session, will: Will) -> bool:
+        """Take our session up again, or give it up where the broker has shown that it can't."""
+        give_up = self._unable >= RESUME_ATTEMPTS
+        present = await session.connect(will, session_expiry_s=SESSION_EXPIRY_S, clean=give_up)
+        self._unable = 0
+        if give_up:
+            self._log.warning("session given up", why=self.reason, hint="commands of that time may be lost: send again")
+            if not self._settings.is_v5:  # 3.1.1 keeps no session that began clean
+                raise _ConnectAnew
+        return present
+
+    async def _be_born(self, session: Session) -> None:
+        """Subscribe first: whoever sees the birth may send a command at once."""
+        try:
+            async with asyncio.timeout(BIRTH_TIMEOUT_S):
+                await self._subscribe(session)
+                await session.publish(self._topics.state, self._state("online"), retain=True)
+        except TimeoutError as exc:
+            late = f"the broker {self._settings.host} took our connection, and acknowledged nothing"
+            raise BrokerUnable(f"{late} within {BIRTH_TIMEOUT_S:g} s", hint="look at the broker's own log") from exc
 
     async def _subscribe(self, session: Session) -> None:
         """Also when the broker kept our session: it may have been made by a connect that never got this far.

@@ -67,8 +67,12 @@ class Cluster:
             assert joined == "ok", joined
         for port in self.ports:
             wait_for(port)
-        nodes = self._ask(f"length(rpc:call('{_name(0)}', ejabberd_cluster, get_nodes, []))")
-        assert nodes == "3", nodes
+        self._wait_for_all()
+
+    def bring_back(self, number: int) -> None:
+        """Start a killed node again, and wait until the others have it among them: its port is open before."""
+        self.start_node(number)
+        self._wait_for_all()
 
     def start_node(self, number: int) -> None:
         folder = self._folder / f"node-{number}"
@@ -82,6 +86,7 @@ class Cluster:
         }
         command = ["erl", "-noinput", "-name", _name(number), "-setcookie", COOKIE, "-start_epmd", "false"]
         command += ["-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-mnesia", "dir", f'"{folder}/db"']
+        command += ["-kernel", "prevent_overlapping_partitions", "false"]  # else a node that is back is thrown out
         with (folder / "out").open("ab") as out:
             self._nodes[number] = subprocess.Popen(
                 [*command, "-s", "ejabberd"], env=environment, stdout=out, stderr=out
@@ -102,6 +107,15 @@ class Cluster:
             self.kill(number)
         self._epmd.kill()
         self._epmd.wait()
+
+    def _wait_for_all(self, seconds: float = 60) -> None:
+        """Until every node says that it sees three."""
+        names = ", ".join(f"'{_name(number)}'" for number in range(3))
+        look = "[case rpc:call(N, ejabberd_cluster, get_nodes, []) of L when is_list(L) -> length(L); _ -> 0 end"
+        look += f" || N <- [{names}]]"
+        end = time.monotonic() + seconds
+        while (seen := self._ask(look)) != "[3,3,3]":
+            assert time.monotonic() < end, f"the nodes see {seen} of each other"
 
     def _ask(self, expression: str) -> str:
         command = ["erl", "-noshell", "-name", f"asks{time.monotonic_ns()}@127.0.0.1", "-setcookie", COOKIE]

@@ -37,7 +37,7 @@ async def region(make_broker, tmp_path):
     """The region's broker with one simulated controller, and the centre's broker."""
     centre = make_broker("mosquitto")
     regional = make_broker("mosquitto")
-    regional.stop()
+    regional.kill()  # it may be too young to hear a SIGTERM
     regional.extra = bridge_to(centre.port)
     regional.start()
     fleet = Fleet(tmp_path, regional)

@@ -104,7 +104,7 @@ async def scene(request, cluster: Cluster, tmp_path: Path) -> AsyncIterator[Scen
             await fleet.stop()
     connected.cancel()
     if not cluster.lives(DIES):
-        cluster.start_node(DIES)
+        cluster.bring_back(DIES)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from controller.test_daemon_end_to_end import LAYOUT, TOPICS, daemon, printer, w
 from fleet.conftest import CLOCK, Fleet
 from hallctl_drivers.escpos.sim import EscposSimulator
 from jsonschema import Draft202012Validator
-from published import wrong_with
+from published import MAKERS, wrong_with
 
 from hallctl.driver import on_tcp
 from hallctl.fleet.desk import Desk
@@ -39,6 +39,7 @@ from hallctl.model import AlertKind, EventType
 ROOT = Path(__file__).parents[2]
 ASYNCAPI = json.loads((ROOT / "docs/asyncapi.json").read_text(encoding="utf-8"))
 SCHEMAS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "docs/schemas").glob("*.json")}
+REMEMBERING = {"hallctl.outbox.store"}  # makes events again of what is in the log
 PARSER = "@asyncapi/parser@3.4.0"
 
 
@@ -100,6 +101,15 @@ def test_every_type_of_event_every_kind_of_alert_and_every_commands_result_has_a
     assert EVENTS.keys() == set(EventType)
     assert ALERTS.keys() == set(AlertKind)
     assert RESULTS.keys() == {name.removeprefix("command.") for name in SCHEMAS if name.startswith("command.")}
+
+
+def test_events_are_watched_wherever_they_are_made():
+    calls = {
+        str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+        for path in (ROOT / "hallctl").rglob("*.py")
+        if re.search(r"(?<![\w.])Event\(", path.read_text(encoding="utf-8")) and path.name != "model.py"
+    }
+    assert calls - REMEMBERING == set(MAKERS)
 
 
 @pytest.mark.parametrize("name", sorted(name for name in SCHEMAS if name.startswith(("event.", "alert."))))
@@ -230,6 +240,7 @@ class Listener:
         for name, messages in self.heard.items():
             if name not in but:
                 found += [f"{topic}: {line}" for topic, body in messages for line in wrong_with(name, body)]
+                found += [f"{topic}: no schema {one}" for topic, body in messages if (one := unknown_schema(body))]
         return found
 
     async def _listen(self) -> None:
@@ -254,6 +265,13 @@ class Listener:
             return f"reply.{self._asked[body['data']['command']]}", channel
         (message,) = ASYNCAPI["channels"][channel]["messages"]
         return ASYNCAPI["components"]["messages"][message]["name"], channel
+
+
+def unknown_schema(body: dict) -> str:
+    """The schema that a message names, where nobody has published it."""
+    named = body.get("dataschema", "")
+    known = {schema["$id"] for schema in SCHEMAS.values()}
+    return "" if named == "" or named in known else named
 
 
 LIMITS = {

@@ -22,10 +22,12 @@ from hallctl.link.configuration import Reported
 from hallctl.model import JsonObject, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox
 from hallctl.transport import PortAddress
+from hallctl.transport.tap import Direction, Tap
 
 BUDGET_S = 40.0  # of all trials of one question
 ASKED_S = 5.0  # how long a device that works may take to be polled
 FACTS_KEPT = 64  # terminals of a box whose facts go with the findings: a reply has 128 KiB
+BYTES_SHOWN = 48
 _WORTH_A_TRIAL = frozenset({"device.mute", "device.garbage", "device.mismatch"})
 
 
@@ -123,6 +125,7 @@ class Diagnosis:
             sight=floor.attendance.blindness(name),
             was_online=was.isoformat(timespec="seconds") if was is not None else "",
             history=floor.history.of(name),
+            traffic=_last_bytes(floor.terminals.taps.get(name)),
         )
 
     async def _answer(self, name: str) -> str:
@@ -130,6 +133,8 @@ class Diagnosis:
         supervisor = self._floor.terminals.supervisors.get(name)
         if supervisor is None or supervisor.state.status is not TerminalStatus.ONLINE:
             return ""
+        if supervisor.waiting:
+            return "it is at work"  # a question would have to wait for its turn
         try:
             health = await supervisor.ask(ASKED_S)
         except HallctlError as exc:
@@ -191,6 +196,21 @@ async def _port(url: str | None, extra: PortFacts) -> PortFacts | None:
         return None
     found = await asyncio.to_thread(port_facts, url)
     return replace(found, modem=extra.modem, errors=extra.errors)
+
+
+def _last_bytes(tap: Tap | None) -> tuple[dict[str, str], ...]:
+    """The newest chunk sent and the newest received, with its time."""
+    newest = {chunk.direction: chunk for chunk in (tap.ring() if tap is not None else ()) if chunk.data}
+    ways = {"sent": newest.get(Direction.OUT), "received": newest.get(Direction.IN)}
+    return tuple(
+        {
+            "direction": word,
+            "at": chunk.at.isoformat(timespec="milliseconds"),
+            "data": chunk.data[:BYTES_SHOWN].hex(" "),
+        }
+        for word, chunk in ways.items()
+        if chunk is not None
+    )
 
 
 def _most_telling(facts: Sequence[TerminalFacts]) -> list[TerminalFacts]:

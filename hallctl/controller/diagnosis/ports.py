@@ -34,7 +34,7 @@ def port_facts(url: str) -> PortFacts:
     if node is None or not exists:
         return PortFacts(url, address.scheme, exists=False, others=others)
     owner, mode, missing = _rights(node)
-    allowed = os.access(node, os.R_OK | os.W_OK)
+    allowed = os.access(node, os.R_OK | os.W_OK, effective_ids=True)
     return PortFacts(
         url,
         address.scheme,
