@@ -43,10 +43,26 @@ class Box:
                 if task.done():
                     task.result()
                 await controller.local.listening.wait()
+            self.controller = controller
             yield controller
         finally:
             stop.set()
             await task
+
+    def supervisor(self, terminal: str):
+        return self.controller._floor.terminals.supervisors[terminal]
+
+    async def until(self, terminal: str, status: str) -> None:
+        await _until(lambda: self.supervisor(terminal).state.status.value == status)
+
+    async def link_lost(self) -> None:
+        await _until(lambda: self.controller._uplink.lost is not None)
+
+    async def blind(self) -> None:
+        await _until(lambda: self.controller._floor.attendance.blindness("p1"))
+
+    async def reported(self, status: str) -> None:
+        await _until(lambda: (found := self.controller._standing.reported) and found.status.value == status)
 
     async def hallctl(self, *arguments: str, config: bool = True):
         """Run a command line; gives click's result: exit_code, stdout, stderr."""
@@ -54,3 +70,9 @@ class Box:
 
         where = ["--config", str(self.config)] if config else []
         return await asyncio.to_thread(CliRunner().invoke, cli, [*arguments, *where], catch_exceptions=False)
+
+
+async def _until(wanted) -> None:
+    async with asyncio.timeout(40):
+        while not wanted():
+            await asyncio.sleep(0.02)
