@@ -55,11 +55,20 @@ class Box:
     async def until(self, terminal: str, status: str) -> None:
         await _until(lambda: self.supervisor(terminal).state.status.value == status)
 
+    async def wrong(self, terminal: str, code: str) -> None:
+        await _until(lambda: code in [fault.code for fault in self.supervisor(terminal).state.faults])
+
+    async def connected(self, controller) -> None:
+        await _until(lambda: controller._uplink.connected)
+
+    async def eventually(self, wanted) -> None:
+        await _until(wanted)
+
     async def link_lost(self) -> None:
         await _until(lambda: self.controller._uplink.lost is not None)
 
-    async def blind(self) -> None:
-        await _until(lambda: self.controller._floor.attendance.blindness("p1"))
+    async def blind(self, reason: str) -> None:
+        await _until(lambda: self.controller._floor.attendance.blindness("p1") == reason)
 
     async def reported(self, status: str) -> None:
         await _until(lambda: (found := self.controller._standing.reported) and found.status.value == status)

@@ -42,8 +42,12 @@ _PARITY = {"N": "none", "E": "even", "O": "odd"}
 
 
 def _on_the_network(facts: TerminalFacts) -> Finding | None:
-    if facts.port is None or facts.port.scheme != "tcp" or facts.reason not in _SAID_NOTHING:
+    if facts.port is None or facts.port.scheme != "tcp":
         return None
+    if facts.reason in _SAID_NONSENSE:
+        message = f"what answers at {facts.port.url} is no device of driver {facts.driver}: {facts.message}"
+        hint = "check address and port number, and that driver and options in hall.yaml fit the device"
+        return _finding(facts, "device.garbage", message, hint)
     message = f"{facts.port.url} takes the connection and then says nothing: a half-open connection or a hung device"
     hint = "switch the device off and on; does another box or program use it at the same time?"
     return _finding(facts, "port.half_open", message, hint)

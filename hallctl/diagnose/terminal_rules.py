@@ -113,7 +113,7 @@ def _doubts(facts: TerminalFacts) -> Iterator[Finding]:
             facts, "device.mute", f"asked just now it did not answer: {facts.answer[6:].strip()}", facts.hint
         )
     if facts.waiting:
-        text = f"{facts.waiting} commands wait for it"
+        text = "1 command waits for it" if facts.waiting == 1 else f"{facts.waiting} commands wait for it"
         yield _finding(facts, "terminal.busy", text, "wait, or see what it prints", weight=Weight.WARNING)
     if facts.info.get("presence") == "unproven":
         message = "nothing has come from it yet: devices of this kind speak only when a key is pressed"

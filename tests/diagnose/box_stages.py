@@ -1,5 +1,6 @@
 """What takes the whole box along: broker, clock, disk, documents, a daemon that does not run."""
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -66,7 +67,12 @@ async def guarded(box):
         broker.stop()
 
 
-@stage("broker refuses the certificate", "does not accept", "link.certificate", terminal=None)
+@stage(
+    "broker refuses the certificate",
+    "does not trust the CA that signed our certificate",
+    "link.certificate",
+    terminal=None,
+)
 @asynccontextmanager
 async def certificate_refused(box, stand):
     async with guarded(box) as (broker, pki):
@@ -101,14 +107,14 @@ async def disk_full(box, stand):
     state.mkdir()
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(state)], check=False)
-    if mounted.returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(state)]
+    if (await asyncio.to_thread(subprocess.run, mount, check=False)).returncode:
         pytest.skip("no file system can be mounted here")
     try:
         box.write({})
         yield
     finally:
-        subprocess.run(["umount", "-l", str(state)], check=True)
+        await asyncio.to_thread(subprocess.run, ["umount", "-l", str(state)], check=True)
 
 
 @stage("document of the centre refused", "of the centre's document was refused", "config.invalid", terminal=None)

@@ -51,7 +51,7 @@ async def black(box, stand):
     model = need_model()
     async with CameraSimulator("black").serve("127.0.0.1", 0) as url:
         box.write(hall(url), model=model)
-        yield box.blind
+        yield lambda: box.blind("dark")
 
 
 @stage("picture stands still", "p1: its picture stands still", "camera.blind", slow=True)
@@ -60,7 +60,7 @@ async def frozen(box, stand):
     model = need_model()
     async with CameraSimulator("frozen").serve("127.0.0.1", 0) as url:
         box.write(hall(url), model=model)
-        yield box.blind
+        yield lambda: box.blind("frozen")
 
 
 @stage("model file corrupt", "person-ssdlite300.onnx is damaged", "camera.model", terminal=None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from contextlib import asynccontextmanager
 
 from diagnose.staging import printer, stage
@@ -25,7 +26,7 @@ def says(fault):
 
 
 stage("cover open", "p1: the cover is open", "cover.open")(says("cover_open"))
-stage("paper out", "p1: the paper has run out", "paper.end")(says("paper_out"))
+stage("paper out", "p1: there is no paper", "paper.end")(says("paper_out"))
 stage("paper jam, cutter stuck", "p1: the cutter", "cutter.error")(says("cutter_jam"))
 stage("printer needs switching off", "p1: ", "printer.unrecoverable")(says("head_error"))
 stage("paper nearly used up", "p1: ", "paper.near_end")(says("paper_near_end"))
@@ -83,8 +84,15 @@ async def busy(box, stand):
         yield keep_busy
 
 
-@stage("web pad that no browser shows", "p1: no", "pad.absent", slow=True)
+@stage("web pad that no browser shows", "p1: ", "pad.absent", slow=True)
 @asynccontextmanager
 async def no_browser(box, stand):
-    box.write({"terminals": [{"id": "p1", "driver": "web-pad", "options": {"listen": "127.0.0.1:0"}}]})
-    yield
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    box.write({"terminals": [{"id": "p1", "driver": "web-pad", "options": {"listen": listen}}]})
+
+    async def wait():
+        await box.wrong("p1", "pad.absent")
+
+    yield wait

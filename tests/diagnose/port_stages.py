@@ -8,8 +8,8 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
-import pytest
 from diagnose.staging import printer, stage
 from hallctl_drivers.escpos.sim import EscposSimulator
 
@@ -34,7 +34,7 @@ async def no_permission(box, stand):
     async with on_pty([EscposSimulator()]) as path:
         box.write({"terminals": [printer(f"serial://{path}?baud=9600")]})
         if os.geteuid() != 0:
-            os.chmod(path, 0)
+            Path(path).chmod(0)
             yield
             return
         for folder in (box.folder, *box.folder.parents[:3]):
@@ -133,7 +133,7 @@ async def half_open(box, stand):
         yield
 
 
-@stage("another device at the address", "p1: what answers is no escpos device", "device.garbage")
+@stage("another device at the address", "is no device of driver escpos", "device.garbage")
 @asynccontextmanager
 async def wrong_device(box, stand):
     """Something that says back what it hears: a serial server with a loop, a network test."""
@@ -148,6 +148,3 @@ async def wrong_device(box, stand):
     async with server:
         box.write({"terminals": [printer(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}")]})
         yield
-
-
-__all__ = ["pytest"]

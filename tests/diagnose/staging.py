@@ -17,7 +17,7 @@ Enter = Callable[..., AbstractAsyncContextManager[Any]]
 
 @dataclass(frozen=True)
 class Stage:
-    """``first``: what the first line has to say; ``code``: of the first finding; ``terminal`` ``None``: the box is asked."""
+    """``first``: what the first line says; ``code``: of the first finding; ``terminal`` ``None``: the box is asked."""
 
     name: str
     first: str

@@ -112,7 +112,7 @@ class Diagnosis:
             status=state.status.value,
             since=state.since.isoformat(timespec="seconds"),
             reason=state.reason or "",
-            message=state.message,
+            message=self._said(state),
             hint=state.hint,
             faults=tuple(Wrong(one.code, one.severity.value, one.message, one.hint) for one in state.faults),
             info=dict(state.info),
@@ -127,6 +127,15 @@ class Diagnosis:
             history=floor.history.of(name),
             traffic=_last_bytes(floor.terminals.taps.get(name)),
         )
+
+    def _said(self, state: TerminalState) -> str:
+        """A quarantined terminal's mistake is told with its place in the document."""
+        mistake = self._floor.loaded.quarantined.get(state.terminal)
+        if state.status is not TerminalStatus.QUARANTINED or mistake is None:
+            return state.message
+        place = mistake.pointer.removeprefix("/").replace("/", ".")
+        where = f"{mistake.path}:{mistake.line}: " if mistake.path and mistake.line else ""
+        return f"{where}{place}: {mistake.message}" if place else f"{where}{mistake.message}"
 
     async def _answer(self, name: str) -> str:
         """What the device says when it is asked now, in its turn."""

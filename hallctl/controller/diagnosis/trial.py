@@ -9,7 +9,7 @@ import fcntl
 import os
 import struct
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from hallctl.transport.serial_settings import SerialSettings
 
 RATES = (9600, 19200, 38400, 115200, 57600, 4800, 2400, 1200)
 FORMS = (("none", "8"), ("even", "8"), ("odd", "8"), ("even", "7"))
-ATTEMPT_S = 2.5  # one setting, its questions and their repeats
+ATTEMPT_S = 1.2  # one setting, its questions and their repeats
 PATIENCE_S = 0.3  # for one answer
 LETTERS = {"none": "N", "even": "E", "odd": "O"}
 TIOCGICOUNT = 0x545D  # asm-generic/ioctls.h
@@ -57,13 +57,22 @@ async def try_line(line: Line, clock: Clock, budget_s: float, taken: frozenset[i
         return Trial(shown, why_not="devices of this kind can't be asked")
     attempts: list[Attempt] = []
     until = clock.monotonic() + budget_s
-    for one in (*_settings(line), *_addresses(line, taken)):
+    for one in _variants(line, taken, attempts):
         if clock.monotonic() >= until:
             return Trial(shown, tuple(attempts), "there was no time for more")
         attempts.append(await _attempt(one, clock))
         if attempts[-1].answered:
             break
     return Trial(shown, tuple(attempts))
+
+
+def _variants(line: Line, taken: frozenset[int], attempts: Sequence[Attempt]) -> Iterator[Line]:
+    """An echo comes back at any rate, and nonsense is none of another address's: these need not be tried."""
+    yield line
+    first = attempts[0]
+    echo = bool(first.received) and first.sent.startswith(first.received)
+    yield from () if echo else _settings(line)
+    yield from () if first.received and not echo else _addresses(line, taken)
 
 
 async def try_addresses(bus: Bus, line: Line, clock: Clock, budget_s: float, taken: frozenset[int]) -> Trial:
@@ -134,8 +143,7 @@ class _Tape(Transport):
 
 
 def _settings(line: Line) -> Iterator[Line]:
-    """The configured one, other rates, other forms at the configured rate."""
-    yield line
+    """Other rates, other forms at the configured rate."""
     own = SerialSettings.from_address(line.port)
     yield from (_with(line, baud=str(rate)) for rate in RATES if rate != own.baud)
     for parity, size in FORMS:
