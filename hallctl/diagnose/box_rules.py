@@ -6,6 +6,13 @@ from hallctl.diagnose.evidence import BoxFacts
 from hallctl.diagnose.finding import Finding, Weight
 
 
+_DECISIONS = {
+    "rejected": "was refused",
+    "rolled_back": "was taken back",
+    "partial": "runs, but not all of it",
+}
+
+
 def judge_box(facts: BoxFacts, terminals: Sequence[Finding] = ()) -> list[Finding]:
     """What is wrong; empty: all is well."""
     own = [*_disk(facts), *_clock(facts), *_link(facts), *_configuration(facts), *_model(facts), *_certificate(facts)]
@@ -36,12 +43,14 @@ def _link(facts: BoxFacts) -> Iterator[Finding]:
 
 
 def _configuration(facts: BoxFacts) -> Iterator[Finding]:
-    if facts.config_status not in ("rejected", "rolled_back"):
+    if facts.config_status not in _DECISIONS or not facts.config_message:
         return
-    what = "was refused" if facts.config_status == "rejected" else "was taken back"
-    message = f"version {facts.config_version} of the centre's document {what}: {facts.config_message}"
+    version = facts.config_version
+    which = f"version {version} of the centre's document" if version else "hall.yaml"
+    weight = Weight.WARNING if facts.config_status == "partial" else Weight.LINE
+    message = f"{which} {_DECISIONS[facts.config_status]}: {facts.config_message}"
     hint = facts.config_hint or "correct the document and push it again; the box runs the last good one"
-    yield Finding("config.invalid", message, hint, weight=Weight.LINE)
+    yield Finding("config.invalid", message, hint, weight=weight)
 
 
 def _model(facts: BoxFacts) -> Iterator[Finding]:

@@ -121,7 +121,7 @@ async def disk_full(box, stand):
 @asynccontextmanager
 async def refused_document(box, stand):
     box.write({})
-    document = {"version": 7, "windows": [{"id": "w1", "label": "1", "display": "nobody"}]}
+    document = {"version": 7, "windws": []}
 
     async def push():
         await box.controller._take_desired(

@@ -25,7 +25,7 @@ async def wrong_baud_of_a_bus(box, stand):
         yield
 
 
-@stage("wrong parity", "p1: it answers at 8N1, but hall.yaml says 8O1", "line.parity")
+@stage("wrong parity", "p1: it answers at 8N1, but hall.yaml says 8O1", "line.parity", slow=True)
 @asynccontextmanager
 async def wrong_parity(box, stand):
     async with on_pty([EscposSimulator()], line="9600 8N1") as path:
@@ -57,7 +57,9 @@ async def swapped_address_beside_others(box, stand):
         yield
 
 
-@stage("no wire, no power, or A and B swapped", "p1: nothing comes from the line at any setting", "line.silent")
+@stage(
+    "no wire, no power, or A and B swapped", "p1: nothing comes from the line at any setting", "line.silent", slow=True
+)
 @asynccontextmanager
 async def nothing_on_the_line(box, stand):
     async with on_pty([EscposSimulator("mute")]) as path:
@@ -65,7 +67,7 @@ async def nothing_on_the_line(box, stand):
         yield
 
 
-@stage("the adapter hears itself", "p1: the line gives back only what was sent", "line.echo")
+@stage("the adapter hears itself", "p1: the line gives back only what was sent", "line.echo", slow=True)
 @asynccontextmanager
 async def echo(box, stand):
     async with on_pty([PingAnLiHeSimulator("echo_mute", 1)]) as path:

@@ -38,7 +38,7 @@ class Exerciser:
                     reply.code,
                     reply.message,
                     reply.hint,
-                    {**reply.data, **data, "done": "a test ticket"},
+                    {**reply.data, **data, "done": "a test ticket comes out of it"},
                 )
             case "digits":
                 await self._show_digits(terminal)
