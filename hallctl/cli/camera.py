@@ -1,8 +1,10 @@
 """``hallctl camera``: recordings through the live path, a look through a camera, a new scene for one."""
 
 import json
+import math
+import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,16 @@ from hallctl.cli.where import config_option, find_config
 from hallctl.cli.who import by_option
 from hallctl.clock import SystemClock
 from hallctl.config import LoadedHall, load_controller, load_hall
-from hallctl.config.posts import Attendance
+from hallctl.config.posts import Attendance, encloses_something
 from hallctl.controller.camerajob import camera_job, camera_of, find_model, posts_of, zones_of
 from hallctl.driver import CaptureSpec, StreamSpec
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError
+from hallctl.model import IDENTIFIER
 from hallctl.post import DutyCalendar
 
 Corners = list[tuple[float, float]]
+LONGEST_GRACE_S = 86400.0
 
 
 @click.group()
@@ -46,7 +50,13 @@ def camera() -> None:
     "--config", type=click.Path(path_type=Path, dir_okay=False), help="hall.yaml: its rules, zones and options."
 )
 @click.option("--camera", "name", metavar="ID", help="Which camera of hall.yaml; may be left out where there is one.")
-@click.option("--grace", type=click.FloatRange(min=0.5), metavar="S", help="Instead of the document's grace, seconds.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0.5, LONGEST_GRACE_S),
+    callback=lambda _context, _option, value: _seconds(value),
+    metavar="S",
+    help="Instead of the document's grace, seconds.",
+)
 @click.option(
     "--at",
     metavar="TIME",
@@ -79,7 +89,7 @@ def replay(
     if grace is not None:
         rules = rules.model_copy(update={"grace_s": grace})
     spec, zones = _source(hall, name, video, model, model_kind)
-    zones = {**(zones if not posts else {}), **dict(_post(text) for text in posts)}
+    zones = _posts(posts) or zones
     if not zones:
         raise ConfigError(
             _("no post is given"), hint=_("--post X0,Y0,X1,Y1, or --config hall.yaml with posts of this camera")
@@ -209,8 +219,27 @@ def _source(
     return made, posts_of(zones, chosen)
 
 
-def _post(text: str) -> tuple[str, Corners]:
-    name, given, numbers = text.rpartition("=")
+def _seconds(value: float | None) -> float | None:
+    if value is not None and math.isnan(value):  # which no range refuses
+        raise click.BadParameter("that is no number of seconds")
+    return value
+
+
+def _posts(texts: Sequence[str]) -> dict[str, Corners]:
+    """The posts of the command line; those without a name are post, post-2 and so on."""
+    posts: dict[str, Corners] = {}
+    for number, text in enumerate(texts, 1):
+        given, equals, numbers = text.rpartition("=")
+        name = given if equals else "post" if number == 1 else f"post-{number}"
+        if not re.match(IDENTIFIER, name):
+            raise ConfigError(f"--post {text}: {name!r} is no name", hint="small letters, digits and hyphens: w1")
+        if name in posts:
+            raise ConfigError(f"--post {text}: there is a post {name!r} already", hint="give each post its own name")
+        posts[name] = _corners(text, numbers)
+    return posts
+
+
+def _corners(text: str, numbers: str) -> Corners:
     try:
         values = [float(one) for one in numbers.split(",")]
     except ValueError:
@@ -218,10 +247,11 @@ def _post(text: str) -> tuple[str, Corners]:
     inside = all(0 <= value <= 1 for value in values)
     if len(values) == 4 and inside and values[0] < values[2] and values[1] < values[3]:
         x0, y0, x1, y1 = values
-        return name if given else "post", [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-    if len(values) >= 6 and len(values) % 2 == 0 and inside:
-        return name if given else "post", list(zip(values[::2], values[1::2], strict=True))
-    hint = "four numbers left,top,right,bottom, or at least three corners X,Y; all from 0 to 1"
+        return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    corners = list(zip(values[::2], values[1::2], strict=False))
+    if len(values) >= 6 and len(values) % 2 == 0 and inside and encloses_something(corners):
+        return corners
+    hint = "four numbers left,top,right,bottom, or at least three corners X,Y around it; all from 0 to 1"
     raise ConfigError(_("--post {text}: that is no box and no polygon").format(text=text), hint=hint)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+SILENT_S = 10.0  # without a look for so long, nothing is known of what a camera watches: silence is no empty post
+
 
 @dataclass(frozen=True, slots=True)
 class RaiseBlind:

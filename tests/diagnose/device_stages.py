@@ -9,6 +9,7 @@ from diagnose.staging import printer, stage
 from hallctl_drivers.escpos.driver import EscposPrinter
 from hallctl_drivers.escpos.sim import EscposSimulator
 
+from hallctl.controller.diagnosis import desk
 from hallctl.driver import on_tcp
 from hallctl.errors import HallctlError
 
@@ -61,7 +62,8 @@ async def quarantined(box, stand):
 @stage("printer busy", "p1: 1 command waits for it", "terminal.busy")
 @asynccontextmanager
 async def busy(box, stand):
-    """A ticket that the printer takes and does not confirm: the roll ends in it, and it says so late."""
+    """Somebody else has the printer's turn and keeps it."""
+    stand.monkeypatch.setattr(desk, "ASKED_S", 0.3)
     async with on_tcp(EscposSimulator()) as url, contextlib.AsyncExitStack() as after:
         box.write({"terminals": [printer(url, confirm="gs_h")], "tickets": [LAYOUT]})
 

@@ -21,6 +21,7 @@ from hallctl.link import Uplink
 from hallctl.link.configuration import Reported
 from hallctl.model import JsonObject, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox
+from hallctl.terminal.supervisor import TerminalSupervisor
 from hallctl.transport import PortAddress
 from hallctl.transport.tap import Direction, Tap
 
@@ -28,6 +29,7 @@ BUDGET_S = 40.0  # of all trials of one question
 ASKED_S = 5.0  # how long a device that works may take to be polled
 FACTS_KEPT = 64  # terminals of a box whose facts go with the findings: a reply has 128 KiB
 BYTES_SHOWN = 48
+AT_WORK, LOOK_S = "it is at work", 0.05
 _WORTH_A_TRIAL = frozenset({"device.mute", "device.garbage", "device.mismatch"})
 
 
@@ -121,7 +123,7 @@ class Diagnosis:
             address=config.address if config is not None else None,
             trial=trial,
             answer=answer,
-            waiting=supervisor.waiting if supervisor is not None else 0,
+            waiting=supervisor.waiting if supervisor is not None and answer == AT_WORK else 0,
             sight=floor.attendance.blindness(name),
             was_online=was.isoformat(timespec="seconds") if was is not None else "",
             history=floor.history.of(name),
@@ -142,14 +144,23 @@ class Diagnosis:
         supervisor = self._floor.terminals.supervisors.get(name)
         if supervisor is None or supervisor.state.status is not TerminalStatus.ONLINE:
             return ""
-        if supervisor.waiting:
-            return "it is at work"  # a question would have to wait for its turn
+        if not await self._has_turn(supervisor):
+            return AT_WORK
         try:
             health = await supervisor.ask(ASKED_S)
         except HallctlError as exc:
             return f"error: {exc.message}"
         faults = ", ".join(fault.code for fault in health.faults)
         return f"faults: {faults}" if faults else "all is well"
+
+    async def _has_turn(self, supervisor: TerminalSupervisor) -> bool:
+        """A device that is at work for a moment is not busy; one that is for longer must not be asked."""
+        until = self._clock.monotonic() + ASKED_S
+        while supervisor.waiting:
+            if self._clock.monotonic() >= until:
+                return False
+            await self._clock.sleep(LOOK_S)
+        return True
 
     def _wants_trial(self, state: TerminalState) -> bool:
         return state.status is TerminalStatus.OFFLINE and state.reason in _WORTH_A_TRIAL
