@@ -174,9 +174,13 @@ class CertificateRefused(LinkError):
 
 
 class EnrollError(HallctlError):
-    """A key, a request or a certificate can't be used, or may not be signed."""
+    """A key, a request or a certificate can't be used, or may not be signed; ``code`` says which."""
 
     code = "enroll.error"
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code or type(self).code
 
 
 class OutboxError(HallctlError):
