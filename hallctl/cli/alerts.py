@@ -182,7 +182,7 @@ def _message(body: Mapping[str, Any]) -> str:
     """What it is about, how long it was, and what proves it."""
     data, evidence = body.get("data") or {}, body.get("evidence") or ()
     length = data.get("absent_s", data.get("blind_s"))
-    words = explained(str(data.get("code", "")), str(body.get("message", "")), "")[0]
+    words = explained(str(data.get("code") or data.get("reason") or ""), str(body.get("message", "")), "")[0]
     if length is not None:
         words += _(", for {duration}").format(duration=timedelta(seconds=round(float(length))))
     if evidence:

@@ -20,6 +20,7 @@ DOMAINS = (
     "config",
     "command",
     "clock",
+    "daemon",
     "twin",
     "enroll",
     "fleet",

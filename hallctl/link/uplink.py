@@ -177,7 +177,7 @@ class Uplink:
             self._late_replies.append(reply)
             return
         if self._session is None or not self.connected:
-            raise LinkError("there is no connection to the broker")
+            raise LinkError("there is no connection to the broker", code="link.lost")
         envelope = reply_envelope(reply, self._outbox.identity, self._clock.now())
         try:
             await self._session.publish(self._topics.reply(reply.command), envelope.encode(MAX_REPLY_BYTES))
