@@ -19,6 +19,7 @@ COMMANDS = (
     "run",
     "status",
     "diagnose",
+    "trace",
     "ticket",
     "printer",
     "call",

@@ -16,6 +16,7 @@ from hallctl.controller.desk import CommandHandler
 from hallctl.controller.diagnosis.desk import Diagnosis
 from hallctl.controller.diagnosis.exercise import Exerciser
 from hallctl.controller.floor import HallFloor
+from hallctl.controller.observing import Observing
 from hallctl.controller.parts import broker_settings
 from hallctl.controller.printing import TICKET_EVENTS
 from hallctl.controller.standing import Standing
@@ -71,6 +72,7 @@ class Controller:
         await floor.memory.recall()
         twin = self._twin = self._build_twin(floor)
         self._handler = self._build_handler(floor, twin)
+        self._observe(floor)
         await floor.clear_what_is_gone()
         await self._announce(floor)
         certificates = self._certificates()
@@ -181,6 +183,11 @@ class Controller:
             reported=lambda: self._standing.reported,
             clock=self._clock,
         )
+
+    def _observe(self, floor: HallFloor) -> None:
+        observing = Observing(floor.terminals, self._clock)
+        for name in observing.observers:
+            self._intake.handle(name, observing.handle)
 
     def _build_uplink(self) -> Uplink | None:
         broker = self._config.broker

@@ -175,6 +175,19 @@ class Exercise(Request):
     )
 
 
+class TraceTerminal(Request):
+    """``terminal.trace``: what crosses a terminal's port, as it was kept, or as soon as something does.
+
+    Ask again with the answer's ``number`` as ``after``, and nothing is missed while the ring holds it.
+    """
+
+    terminal: Name = Field(description="id of a terminal with a port or a bus line, or of a bus")
+    after: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="only records after this number; 0: all that are kept; left out: from now on"
+    )
+    wait_s: Annotated[float, Field(ge=0, le=20)] = Field(0, description="how long to wait for the first record, s")
+
+
 REQUESTS: dict[str, type[Request]] = {
     "ticket.print": PrintTicket,
     "printer.test": TestPrinter,
@@ -193,6 +206,7 @@ REQUESTS: dict[str, type[Request]] = {
     "config.get": GetConfig,
     "terminal.diagnose": Diagnose,
     "terminal.exercise": Exercise,
+    "terminal.trace": TraceTerminal,
 }
 
 

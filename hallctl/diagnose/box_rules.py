@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from hallctl.diagnose.evidence import BoxFacts
 from hallctl.diagnose.finding import Finding, Weight
 
-
 _DECISIONS = {
     "rejected": "was refused",
     "rolled_back": "was taken back",

@@ -20,7 +20,9 @@ Progress = Callable[[Reply], None]
 DefaultHandler = Callable[[Command, Progress], Awaitable[Reply]]
 Publish = Callable[[Reply], Awaitable[None]]
 
-WITHOUT_SIDE_EFFECT = frozenset({"config.get", "evidence.fetch", "replay", "recorded", "rebirth", "terminal.diagnose"})
+WITHOUT_SIDE_EFFECT = frozenset(
+    {"config.get", "evidence.fetch", "replay", "recorded", "rebirth", "terminal.diagnose", "terminal.trace"}
+)
 
 
 class CommandIntake:

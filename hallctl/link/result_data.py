@@ -4,6 +4,7 @@ A command that was refused has an empty result, whatever stands here.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field
@@ -121,6 +122,28 @@ class ExerciseResult(Payload):
     done: str = Field(description="what people should see or hear now")
 
 
+class TraceRecord(Payload):
+    """A piece of what crossed a terminal's port, or a note about the port."""
+
+    number: int = Field(description="counts from 1 at the daemon's start; a gap: pieces are missing")
+    at: datetime = Field(description="wall time")
+    seconds: float = Field(description="monotonic time; only differences mean anything")
+    direction: Literal["out", "in", "note"] = Field(description="as seen from the controller")
+    data: str = Field("", description="hexadecimal digits")
+    note: str = Field("", description="of a note: opened, lost, refused ...")
+
+
+class TraceResult(Payload):
+    """``terminal.trace``."""
+
+    terminal: str = Field(description="id of the terminal or bus")
+    driver: str = Field(description="that explains the bytes; empty for a bus")
+    port: str = Field(description="where it is plugged in")
+    number: int = Field(description="of the newest record here, or where to go on: the next request's `after`")
+    missed: int = Field(description="records after `after` that were not kept any more")
+    records: list[TraceRecord]
+
+
 RESULTS: Mapping[str, type[Payload]] = {
     "ticket.print": TicketResult,
     "printer.test": SelfTestResult,
@@ -141,6 +164,7 @@ RESULTS: Mapping[str, type[Payload]] = {
     "terminal.exercise": ExerciseResult,
     "replay": ReplayResult,
     "recorded": Nothing,
+    "terminal.trace": TraceResult,
     "rebirth": RebirthResult,
 }
 """Result of every command."""
