@@ -26,7 +26,7 @@ def need_model():
     return str(MODEL)
 
 
-@stage("camera gone", "p1: ", "camera.unreachable")
+@stage("camera gone", "the stream can't be read: Connection refused", "camera.unreachable")
 @asynccontextmanager
 async def camera_gone(box, stand):
     model = need_model()
@@ -36,7 +36,7 @@ async def camera_gone(box, stand):
         yield
 
 
-@stage("camera's password wrong", "p1: ", "camera.unauthorised")
+@stage("camera's password wrong", "the camera refuses user and password", "camera.unauthorised")
 @asynccontextmanager
 async def wrong_password(box, stand):
     model = need_model()

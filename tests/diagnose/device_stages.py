@@ -28,9 +28,13 @@ def says(fault):
 
 stage("cover open", "p1: the cover is open", "cover.open")(says("cover_open"))
 stage("paper out", "p1: there is no paper", "paper.end")(says("paper_out"))
-stage("paper jam, cutter stuck", "p1: the cutter", "cutter.error")(says("cutter_jam"))
-stage("printer needs switching off", "p1: ", "printer.unrecoverable")(says("head_error"))
-stage("paper nearly used up", "p1: ", "paper.near_end")(says("paper_near_end"))
+stage("paper jam, cutter stuck", "p1: the cutter is stuck", "cutter.error")(says("cutter_jam"))
+stage(
+    "printer needs switching off",
+    "p1: the printer reports an error that it can't recover",
+    "printer.unrecoverable",
+)(says("head_error"))
+stage("paper nearly used up", "p1: the roll is nearly used up", "paper.near_end")(says("paper_near_end"))
 
 
 @stage("driver bug", "ZeroDivisionError", "driver.bug")
@@ -86,7 +90,7 @@ async def busy(box, stand):
         yield keep_busy
 
 
-@stage("web pad that no browser shows", "p1: ", "pad.absent", slow=True)
+@stage("web pad that no browser shows", "no tablet shows this pad's page", "pad.absent", slow=True)
 @asynccontextmanager
 async def no_browser(box, stand):
     with socket.socket() as free:

@@ -41,6 +41,12 @@ def stage(name: str, first: str, code: str, *, terminal: str | None = "p1", daem
     return add
 
 
+def table() -> list[str]:
+    """The rows of docs/diagnose.md."""
+    ordered = sorted(STAGES, key=lambda one: (one.code, one.name))
+    return [f"| {one.name} | `{one.code}` | {one.first.removeprefix('p1: ')} |" for one in ordered]
+
+
 @dataclass
 class Stand:
     """What a stage may use of pytest."""
@@ -62,4 +68,4 @@ def on_line(path: str, *bars: dict[str, Any], query: str = "baud=9600") -> dict[
     return {"buses": [{"id": "line", "port": f"serial://{path}?{query}"}], "terminals": list(bars)}
 
 
-__all__ = ["STAGES", "AsyncIterator", "Box", "Stage", "Stand", "bar", "on_line", "printer", "stage"]
+__all__ = ["STAGES", "AsyncIterator", "Box", "Stage", "Stand", "bar", "on_line", "printer", "stage", "table"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hallctl.cli.language import _, language
+from hallctl.cli.language import _, language, marked
 from hallctl.cli.output import print_table
 from hallctl.driver.book import explain
 from hallctl.faultbook import ENGLISH
@@ -64,35 +64,41 @@ def facts_of(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _box(box: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not box:
         return
-    yield "daemon", f"hallctl {box['version']}, {box['site']}/{box['controller']}"
+    yield marked("daemon"), f"hallctl {box['version']}, {box['site']}/{box['controller']}"
     trusted = ", trust_clock" if box["clock_trusted"] else ""
-    yield "clock", f"{box['now']}, {'synchronised' if box['clock'] else 'not synchronised'}{trusted}"
+    yield marked("clock"), f"{box['now']}, {'synchronised' if box['clock'] else 'not synchronised'}{trusted}"
     state = "connected" if box["connected"] else box["link_message"] or "not connected yet"
-    yield "broker", f"{box['broker']}: {state}" if box["broker"] else "none: the box works alone"
-    yield "events that wait", str(box["unsent"]) if box["unsent"] and box["broker"] else ""
+    yield marked("broker"), f"{box['broker']}: {state}" if box["broker"] else "none: the box works alone"
+    yield marked("events that wait"), str(box["unsent"]) if box["unsent"] and box["broker"] else ""
     free = box["disk_free_mib"]
-    yield "disk", f"{free} MiB free at {box['disk_path']}" if free is not None else ""
-    yield "detector model", box["model"] if box["needs_model"] else ""
-    yield "document", f"{box['config_status']}, version {box['config_version']}" if box["config_status"] else ""
+    yield marked("disk"), f"{free} MiB free at {box['disk_path']}" if free is not None else ""
+    yield marked("detector model"), box["model"] if box["needs_model"] else ""
+    yield marked("document"), f"{box['config_status']}, version {box['config_version']}" if box["config_status"] else ""
 
 
 def _terminal(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     reason = f", {facts['reason']}" if facts["reason"] else ""
-    yield "state", f"{facts['status']}{reason} since {facts['since']} (driver {facts['driver'] or 'unknown'})"
-    yield "what it says now", facts["answer"]
-    yield "what it said of itself", ", ".join(f"{name}={value}" for name, value in facts["info"].items())
+    yield marked("state"), f"{facts['status']}{reason} since {facts['since']} (driver {facts['driver'] or 'unknown'})"
+    yield marked("what it says now"), facts["answer"]
+    yield marked("what it said of itself"), ", ".join(f"{name}={value}" for name, value in facts["info"].items())
     bus = facts["bus"]
     if bus is not None:
-        yield "line", f"bus {bus['name']}, address {facts['address']}, {'open' if bus['is_open'] else 'closed'}"
-        yield "others on the line", ", ".join(f"{name} {status}" for name, status in bus["members"].items())
-        yield "frames on the line", ", ".join(f"{name} {count}" for name, count in bus["counters"].items() if count)
+        yield marked("line"), f"bus {bus['name']}, address {facts['address']}, {'open' if bus['is_open'] else 'closed'}"
+        yield marked("others on the line"), ", ".join(f"{name} {status}" for name, status in bus["members"].items())
+        yield (
+            marked("frames on the line"),
+            ", ".join(f"{name} {count}" for name, count in bus["counters"].items() if count),
+        )
     yield from _port(facts["port"] or (bus and bus["port"]))
     yield from _trial(facts["trial"])
     for one in facts["traffic"]:
-        yield f"last {one['direction']}", f"{one['at']}  {one['data']}"
+        yield (
+            marked("last sent") if one["direction"] == "sent" else marked("last received"),
+            f"{one['at']}  {one['data']}",
+        )
     for one in facts["history"][-8:]:
         told = "  ".join(filter(None, (one["status"], one["reason"], one["faults"], one["message"])))
-        yield "history", f"{one['at']}  {told}"
+        yield marked("history"), f"{one['at']}  {told}"
 
 
 def _port(port: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
@@ -101,12 +107,12 @@ def _port(port: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     there = {True: "there", False: "not there", None: ""}[port["exists"]]
     rights = f"{port['owner']} {port['mode']}".strip()
     opens = {True: "may be opened", False: "may not be opened", None: ""}[port["allowed"]]
-    yield "port", ", ".join(filter(None, (port["url"], there, rights, opens)))
-    yield "held by", ", ".join(f"{one['name']} (pid {one['pid']})" for one in port["holders"])
-    yield "there instead", ", ".join(port["others"])
-    yield "addresses", ", ".join(port["addresses"])
-    yield "modem lines", ", ".join(f"{name} {'on' if on else 'off'}" for name, on in port["modem"].items())
-    yield "damaged bytes", ", ".join(f"{name} {count}" for name, count in port["errors"].items() if count)
+    yield marked("port"), ", ".join(filter(None, (port["url"], there, rights, opens)))
+    yield marked("held by"), ", ".join(f"{one['name']} (pid {one['pid']})" for one in port["holders"])
+    yield marked("there instead"), ", ".join(port["others"])
+    yield marked("addresses"), ", ".join(port["addresses"])
+    yield marked("modem lines"), ", ".join(f"{name} {'on' if on else 'off'}" for name, on in port["modem"].items())
+    yield marked("damaged bytes"), ", ".join(f"{name} {count}" for name, count in port["errors"].items() if count)
 
 
 def _trial(trial: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -114,5 +120,5 @@ def _trial(trial: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         where = f", address {one['address']}" if one["address"] is not None else ""
         what = "answers" if one["answered"] else one["error"] or "no answer"
         heard = f"; came: {one['received']}" if one["received"] and not one["answered"] else ""
-        yield "tried", f"{one['line']}{where}: {what}{heard}"
-    yield "tried", trial["why_not"]
+        yield marked("tried"), f"{one['line']}{where}: {what}{heard}"
+    yield marked("tried"), trial["why_not"]
