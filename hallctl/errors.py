@@ -30,7 +30,8 @@ class ConfigError(HallctlError):
         self.pointer = pointer
 
     def __str__(self) -> str:
-        where = f"{self.path}:{self.line}: " if self.path else ""
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        where = f"{place}: " if self.path else ""
         return where + super().__str__()
 
 
@@ -181,9 +182,13 @@ class CertificateRefused(LinkError):
 
 
 class EnrollError(HallctlError):
-    """A key, a request or a certificate can't be used, or may not be signed."""
+    """A key, a request or a certificate can't be used, or may not be signed; ``code`` says which."""
 
     code = "enroll.error"
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code or type(self).code
 
 
 class OutboxError(HallctlError):

@@ -43,10 +43,35 @@ class Box:
                 if task.done():
                     task.result()
                 await controller.local.listening.wait()
+            self.controller = controller
             yield controller
         finally:
             stop.set()
             await task
+
+    def supervisor(self, terminal: str):
+        return self.controller._floor.terminals.supervisors[terminal]
+
+    async def until(self, terminal: str, status: str) -> None:
+        await _until(lambda: self.supervisor(terminal).state.status.value == status)
+
+    async def wrong(self, terminal: str, code: str) -> None:
+        await _until(lambda: code in [fault.code for fault in self.supervisor(terminal).state.faults])
+
+    async def connected(self, controller) -> None:
+        await _until(lambda: controller._uplink.connected)
+
+    async def eventually(self, wanted) -> None:
+        await _until(wanted)
+
+    async def link_lost(self) -> None:
+        await _until(lambda: self.controller._uplink.lost is not None)
+
+    async def blind(self, reason: str) -> None:
+        await _until(lambda: self.controller._floor.attendance.blindness("p1") == reason)
+
+    async def reported(self, status: str) -> None:
+        await _until(lambda: (found := self.controller._standing.reported) and found.status.value == status)
 
     async def hallctl(self, *arguments: str, config: bool = True):
         """Run a command line; gives click's result: exit_code, stdout, stderr."""
@@ -54,3 +79,9 @@ class Box:
 
         where = ["--config", str(self.config)] if config else []
         return await asyncio.to_thread(CliRunner().invoke, cli, [*arguments, *where], catch_exceptions=False)
+
+
+async def _until(wanted) -> None:
+    async with asyncio.timeout(40):
+        while not wanted():
+            await asyncio.sleep(0.02)

@@ -80,10 +80,10 @@ class Sight:
 
     def _blind(self, picture: Picture, at: float) -> str:
         rough = picture.grey[::8, ::8]
-        if float(rough.mean()) < DARK_MEAN:
-            return "dark"
-        if float(rough.std()) < FLAT_DEVIATION:
-            return "covered"
+        flat = float(rough.std()) < FLAT_DEVIATION
+        if float(rough.mean()) < DARK_MEAN or flat:
+            self._freeze = Freeze()  # black repeats itself; what comes after it is not frozen
+            return "dark" if float(rough.mean()) < DARK_MEAN else "covered"
         return "frozen" if self._freeze.frozen(self.frozen_after_s) else self.scene.judge(picture.grey, at)
 
 

@@ -37,6 +37,12 @@ def ngettext(one: str, many: str, number: int) -> str:
     return _catalogue(language()).ngettext(one, many, number)
 
 
+def counted(number: int, word: str, words: str = "") -> str:
+    """``1 controller``, ``1,200 controllers``, ``2 buses``. ``word`` and ``words`` are literals: they are collected."""
+    one, many = f"{{number:,}} {word}", f"{{number:,}} {words or word + 's'}"
+    return ngettext(one, many, number).format(number=number)
+
+
 def marked(message: str) -> str:
     """``message`` itself: a text of a table, translated with ``_`` where it is printed."""
     return message

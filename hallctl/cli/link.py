@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
+from hallctl.cli.language import _
 from hallctl.cli.output import json_option
 from hallctl.cli.where import config_option, find_config
 from hallctl.config import load_controller, resolve
@@ -50,7 +51,7 @@ class Target:
     def topics(self) -> Topics:
         """The one controller's topics. Raises ``click.UsageError`` when none is named."""
         if "+" in (self.site, self.controller):
-            raise click.UsageError("Name one controller: --site SITE --controller ID.")
+            raise click.UsageError(_("Name one controller: --site SITE --controller ID."))
         return Topics(self.site, self.controller)
 
 
@@ -102,13 +103,15 @@ def target_of(config: Path | None, broker: str | None, site: str | None, control
     own = (site or document.site, controller or document.controller) == (document.site, document.controller)
     sockets = socket_paths(document.state_dir) if own else ()
     settings, no_broker = _broker_of(document, str(path))
+    if document.broker is not None and no_broker is not None and not any(map(Path.exists, sockets)):
+        raise no_broker
     return Target(settings, site or document.site, controller or document.controller, sockets, no_broker)
 
 
 def _broker_of(document: ControllerConfig, path: str) -> tuple[BrokerSettings | None, HallctlError | None]:
     if document.broker is None:
         hint = "start its daemon and ask at the box, add a broker to it, or give --broker mqtt://HOST"
-        return None, ConfigError("names no broker: this box works alone", path=path, hint=hint)
+        return None, ConfigError(_("names no broker: this box works alone"), path=path, hint=hint)
     try:
         return _from_document(document.broker, path), None
     except HallctlError as exc:
@@ -150,13 +153,18 @@ async def _at_the_box(target: Target, work: Callable[[LocalClient], Awaitable[T]
         return (await work(client),)
 
 
-async def open_local(target: Target) -> LocalClient | None:
-    """The daemon of this box; ``None``: a broker has to be asked. Raises ``LocalError`` where there is none either."""
+async def open_local(target: Target, *, or_broker: bool = True) -> LocalClient | None:
+    """The daemon of this box; ``None``: a broker has to be asked.
+
+    Raises ``LocalError`` where there is none either, or where it is no way out (``or_broker``).
+    """
     if not target.sockets:
         return None
     try:
         return await LocalClient.find(target.sockets, target.site, target.controller)
     except LocalError as exc:
+        if not or_broker:
+            raise
         if target.settings is None and isinstance(target.no_broker, ConfigError) and exc.code != "local.other":
             raise
         return None
@@ -172,9 +180,9 @@ def _from_document(broker: Broker, path: str) -> BrokerSettings:
     tls = broker.tls
     if tls is not None and (tls.identity or tls.cert_file) and own.cert_file is None:
         raise ConfigError(
-            "this box's certificate is for its daemon: a second connection with it would throw the daemon out",
+            _("this box's certificate is for its daemon: a second connection with it would throw the daemon out"),
             path=path,
-            hint="use a certificate of your own: --cert FILE (--broker mqtts://HOST:8884), docs/security.md",
+            hint=_("use a certificate of your own: --cert FILE (--broker mqtts://HOST:8884), docs/security.md"),
         )
     return BrokerSettings(
         host=broker.host,
@@ -194,15 +202,19 @@ def _from_url(url: str) -> BrokerSettings:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as exc:
-        raise click.UsageError(f"--broker {url}: {exc}; write mqtt://HOST:PORT.") from exc
+        raise click.UsageError(_("--broker {url}: {exc}; write mqtt://HOST:PORT.").format(url=url, exc=exc)) from exc
     if parts.scheme not in ("mqtt", "mqtts") or not host or parts.path not in ("", "/"):
-        raise click.UsageError("--broker: write mqtt://[user@]HOST[:PORT], or mqtts:// for TLS.")
+        raise click.UsageError(_("--broker: write mqtt://[user@]HOST[:PORT], or mqtts:// for TLS."))
     if parts.password is not None:
-        raise click.UsageError(f"--broker: a password in the URL is seen by everybody here; set ${PASSWORD_VARIABLE}.")
+        raise click.UsageError(
+            _("--broker: a password in the URL is seen by everybody here; set ${variable}.").format(
+                variable=PASSWORD_VARIABLE
+            )
+        )
     secure = parts.scheme == "mqtts"
     own = _own_tls()
     if not secure and _given():
-        raise click.UsageError("--cafile, --cert and --key are for TLS: write --broker mqtts://HOST.")
+        raise click.UsageError(_("--cafile, --cert and --key are for TLS: write --broker mqtts://HOST."))
     return BrokerSettings(
         host=host,
         port=port or (8883 if secure else 1883),
@@ -229,7 +241,7 @@ def _own_tls() -> Tls:
     given = _given()
     named = {name: given.get(name) or _path(os.environ.get(variable)) for name, variable in TLS_VARIABLES.items()}
     if named["key"] is not None and named["cert"] is None:
-        raise click.UsageError("--key goes with --cert.")
+        raise click.UsageError(_("--key goes with --cert."))
     return Tls(named["cafile"], named["cert"], named["key"])
 
 

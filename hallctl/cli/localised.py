@@ -7,7 +7,7 @@ part without a word in its module, also those of a later release that nobody has
 import copy
 import inspect
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -42,11 +42,21 @@ def translated(text: str | None) -> str | None:
 
 def _parameter(parameter: click.Parameter) -> click.Parameter:
     twin = copy.copy(parameter)
+    if isinstance(twin.type, click.Path):  # click named it when its module was imported, in the language of then
+        twin.type = copy.copy(twin.type)
+        twin.type.name = _(_kind_of(parameter.type))
     if isinstance(twin, click.Option):
         twin.help = translated(twin.help)
         if isinstance(twin.show_default, str):
             twin.show_default = _(twin.show_default)
     return twin
+
+
+def _kind_of(path: Any) -> str:
+    """As click calls it."""
+    if path.file_okay and path.dir_okay:
+        return "path"
+    return "file" if path.file_okay else "directory"
 
 
 class WideFormatter(click.HelpFormatter):

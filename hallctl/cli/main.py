@@ -18,6 +18,7 @@ COMMANDS = (
     "check",
     "run",
     "status",
+    "diagnose",
     "trace",
     "ticket",
     "printer",

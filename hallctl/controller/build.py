@@ -13,6 +13,8 @@ from hallctl.config import ControllerConfig, LoadedHall
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.certificates import care_for_certificate
 from hallctl.controller.desk import CommandHandler
+from hallctl.controller.diagnosis.desk import Diagnosis
+from hallctl.controller.diagnosis.exercise import Exerciser
 from hallctl.controller.figures import Figures
 from hallctl.controller.floor import HallFloor
 from hallctl.controller.observing import Observing
@@ -174,6 +176,19 @@ class Controller:
             changed=floor.memory.changed,
             attendance=floor.attendance,
             document=twin.chunk,
+            diagnosis=self._build_diagnosis(floor),
+            exerciser=Exerciser(floor, clock=self._clock),
+        )
+
+    def _build_diagnosis(self, floor: HallFloor) -> Diagnosis:
+        return Diagnosis(
+            self._config,
+            floor,
+            self._outbox,
+            alerts=self._alerts,
+            uplink=self._uplink,
+            reported=lambda: self._standing.reported,
+            clock=self._clock,
         )
 
     def _observe(self, floor: HallFloor) -> None:

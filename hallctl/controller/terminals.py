@@ -1,7 +1,8 @@
 """The terminals that run, and the buses that they share: started, stopped and replaced while the others go on."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +20,7 @@ from hallctl.transport import PortAddress, Tap
 from hallctl.twin import Changed
 from hallctl.twin.diff import fingerprints
 
+REOPEN_LOOKS, REOPEN_LOOK_S = 20, 0.05
 FINISH_S = 95.0  # a ticket that is being printed is finished before its printer is stopped
 
 MakeDriver = Callable[[TerminalConfig, DriverPlugin], TerminalDriver]
@@ -43,6 +45,15 @@ class _SharedPort:
     config: BusConfig
     bus: Bus
     task: "asyncio.Task[None] | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLine:
+    """A bus, and the terminals on it by their ids."""
+
+    config: BusConfig
+    bus: Bus
+    members: tuple[str, ...]
 
 
 class Terminals:
@@ -126,6 +137,40 @@ class Terminals:
             if task is not None:
                 task.cancel()
         await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+
+    def line_of(self, name: str) -> SharedLine | None:
+        """The line that a terminal shares, with all on it; ``None``: it has a port of its own, or does not run."""
+        one = self._running.get(name)
+        shared = self._buses.get(one.bus) if one is not None and one.bus is not None else None
+        if one is None or shared is None:
+            return None
+        members = [known for known, other in self._running.items() if other.bus == one.bus]
+        return SharedLine(shared.config, shared.bus, tuple(members))
+
+    @contextlib.asynccontextmanager
+    async def resting(self, names: Iterable[str], bus: str | None = None) -> AsyncIterator[None]:
+        """Let go of these terminals' port, or of their bus, meanwhile; then they go on, unless they were taken away."""
+        paused = {name: self._running[name] for name in names if name in self._running}
+        shared = self._buses.get(bus) if bus is not None else None
+        for one in (*paused.values(), *((shared,) if shared else ())):
+            await _ended(one.task)
+        try:
+            yield
+        finally:
+            if self._group is not None:
+                if shared is not None and self._buses.get(shared.config.id) is shared:
+                    shared.task = self._group.create_task(shared.bus.run())
+                    await self._until_open(shared.bus)
+                for name, one in paused.items():
+                    if self._running.get(name) is one:
+                        one.task = self._group.create_task(one.supervisor.run())
+
+    async def _until_open(self, bus: Bus) -> None:
+        """So that nobody is told that the bus was stopped."""
+        for _ in range(REOPEN_LOOKS):
+            if bus.is_open:
+                return
+            await self._clock.sleep(REOPEN_LOOK_S)
 
     def _open_buses(self, document: HallDocument) -> None:
         used = {terminal.bus for terminal in document.terminals}

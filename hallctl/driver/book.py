@@ -14,9 +14,9 @@ CHAPTER = "faults.yaml"
 def explain(code: str) -> Entry | None:
     """The entry of ``code``: hallctl's own, else an installed driver's; ``None`` where nobody explains it.
 
-    Drivers are imported only for a code that hallctl's own book lacks. One that can't be read explains nothing.
+    Drivers are imported only for a dotted code that hallctl's own book lacks. One that can't be read explains nothing.
     """
-    return entry(code) or (_of_drivers().get(code) if code else None)
+    return entry(code) or (_of_drivers().get(code) if "." in code else None)
 
 
 def chapter_of(plugin: DriverPlugin) -> tuple[Entry, ...]:
@@ -31,10 +31,9 @@ def chapter_of(plugin: DriverPlugin) -> tuple[Entry, ...]:
         raise ConfigError(f"driver {plugin.name}: {CHAPTER} of {plugin.book} can't be read: {exc}", hint=hint) from exc
     found = read_entries(text, str(path), plugin.name)
     for one in found:
-        if entry(one.code) is not None:
-            raise ConfigError(
-                f"{one.code} is explained by hallctl itself", path=str(path), hint="take another code, or remove it"
-            )
+        if "." not in one.code or entry(one.code) is not None:
+            why = "is explained by hallctl itself" if "." in one.code else "has no dot: those are hallctl's own"
+            raise ConfigError(f"{one.code} {why}", path=str(path), hint="take another code, such as lamp.dark")
     return found
 
 

@@ -56,7 +56,7 @@ def _same(found: object, wanted: tuple[str, ...], place: str, path: str) -> None
 class _StrictLoader(yaml.SafeLoader):
     """YAML itself would let the second of two entries win."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002  # PyYAML's signature
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         seen: dict[object, int] = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)

@@ -5,7 +5,7 @@ A command that was refused has an empty result, whatever stands here.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -95,6 +95,34 @@ class RebirthResult(Payload):
     terminals: int = Field(description="how many there are")
 
 
+class FindingPayload(Payload):
+    """One cause; the first one is what keeps it from working."""
+
+    code: str = Field(description="stable code of the book of faults")
+    subject: str = Field(description="terminal or bus; empty: the box")
+    weight: Literal["box", "centre", "line", "terminal", "warning"] = Field(description="what it takes along")
+    message: str = Field(description="one sentence for people")
+    hint: str = Field(description="what to do next")
+    params: dict[str, Any] = Field(description="values of the sentence")
+
+
+class DiagnosisResult(Payload):
+    """``terminal.diagnose``."""
+
+    terminal: str | None = Field(description="that was asked about; null: the whole box")
+    findings: list[FindingPayload] = Field(description="what is wrong, the true cause first; empty: it works")
+    box: dict[str, Any] = Field(description="facts that all terminals stand on: clock, broker, disk, model")
+    facts: dict[str, Any] = Field(description="by terminal: state, port, line, history, last bytes; for people")
+
+
+class ExerciseResult(Payload):
+    """``terminal.exercise``."""
+
+    terminal: str
+    what: str
+    done: str = Field(description="what people should see or hear now")
+
+
 class TraceRecord(Payload):
     """A piece of what crossed a terminal's port, or a note about the port."""
 
@@ -133,6 +161,8 @@ RESULTS: Mapping[str, type[Payload]] = {
     "alert.acknowledge": Nothing,
     "evidence.fetch": EvidenceChunk,
     "config.get": DocumentChunk,
+    "terminal.diagnose": DiagnosisResult,
+    "terminal.exercise": ExerciseResult,
     "replay": ReplayResult,
     "recorded": Nothing,
     "terminal.trace": TraceResult,

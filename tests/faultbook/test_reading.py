@@ -31,7 +31,10 @@ def test_a_chapter_is_read_in_its_order() -> None:
         (GOOD.replace("lamp.dark", "7"), "the key 7 is no text"),
         (GOOD.partition("  zh:")[0], "lamp.dark: the languages must have exactly en, zh (missing: zh"),
         (GOOD + "  fr: {}\n", "too much: fr"),
-        (GOOD.replace(", remedy: 更换灯泡。", ""), "lamp.dark/zh must have exactly title, cause, remedy (missing: remedy"),
+        (
+            GOOD.replace(", remedy: 更换灯泡。", ""),
+            "lamp.dark/zh must have exactly title, cause, remedy (missing: rem",
+        ),
         (GOOD.replace("更换灯泡。", "''"), "lamp.dark/zh: remedy is no text"),
         (GOOD.replace("更换灯泡。", "3"), "lamp.dark/zh: remedy is no text"),
         ("lamp.dark: nothing\n", "lamp.dark: the languages must have exactly"),
