@@ -117,6 +117,21 @@ class TerminalSupervisor:
         finally:
             self._waiting -= 1
 
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their turn, or have it."""
+        return self._waiting
+
+    async def ask(self, timeout_s: float) -> Health:
+        """Poll the device now, in its turn; its state follows. Raises what ``act`` raises."""
+
+        async def poll(driver: TerminalDriver) -> Health:
+            return await driver.poll()
+
+        health = await self.act(poll, timeout_s=timeout_s)
+        await self._online(health)
+        return health
+
     async def retire(self, finish_s: float) -> None:
         """Take no more work, and return when what is being done is finished (at most ``finish_s``); then cancel it."""
         self._retired = True
