@@ -28,6 +28,8 @@ from hallctl.driver.advice import advise
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError
 
+_OF_A_HALL = ("/buses", "/terminals", "/windows")
+
 
 @click.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
@@ -65,7 +67,8 @@ def _controller(path: Path, errors: list[ConfigError], *, secrets: bool) -> Cont
     try:
         config = load_controller(path)
     except ConfigErrors as exc:
-        errors += exc.errors
+        is_hall = any(error.pointer in _OF_A_HALL for error in exc.errors)
+        errors += [_other_document(path)] if is_hall else exc.errors
         return None
     for loc, secret in _secrets(config) if secrets else ():
         try:
@@ -89,6 +92,12 @@ def _keys(config: ControllerConfig) -> Iterator[ConfigError]:
         except ConfigError as exc:
             exc.pointer = pointer_of(("broker", "tls", name))
             yield exc
+
+
+def _other_document(path: Path) -> ConfigError:
+    hint = _("check it by itself: hallctl check --hall {path}; or name the controller.yaml of its box")
+    message = _("{path} is a hall document, not a controller.yaml").format(path=path)
+    return ConfigError(message, hint=hint.format(path=path), path=str(path))
 
 
 def _secrets(section: Section, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]:

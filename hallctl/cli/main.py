@@ -18,6 +18,8 @@ COMMANDS = (
     "check",
     "run",
     "status",
+    "diagnose",
+    "trace",
     "ticket",
     "printer",
     "call",

@@ -200,6 +200,19 @@ class Attendance:
             raise RequestRefused("camera.unknown", f"there is no camera {camera!r}", hint=f"cameras here: {known}")
         self._runners[camera].accept_scene()
 
+    def blindness(self, camera: str) -> str:
+        """Why a camera sees nothing usable now: dark, frozen ...; empty: it sees, or nobody knows."""
+        watched = self._cameras.get(camera)
+        return watched.lens.blindness if watched is not None else ""
+
+    async def frame(self, camera: str) -> Evidence:
+        """What a camera sees now, with a post's zone drawn. Raises ``RequestRefused``, or ``TransportError``."""
+        watched = self._cameras.get(camera)
+        if camera not in self._runners or watched is None or not watched.posts:
+            hint = "give it a post in hall.yaml, or see what it sees: hallctl camera calibrate"
+            raise RequestRefused("camera.unknown", f"no post is watched by a camera {camera!r}", hint=hint)
+        return await self._runners[camera].snapshot(f"exercise-{camera}", watched.posts[0].window)
+
     # What a camera tells (CameraDesk). Called from its listener, so nothing here may ask the camera.
 
     async def seen(self, camera: str, observation: Observation) -> None:

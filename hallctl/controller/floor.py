@@ -17,6 +17,7 @@ from hallctl.config.hall import HallDocument
 from hallctl.config.hall import Terminal as TerminalConfig
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.attendance import Attendance
+from hallctl.controller.diagnosis.history import History
 from hallctl.controller.dimming import Dimmer
 from hallctl.controller.evidence import EvidenceStore
 from hallctl.controller.executor import Executor
@@ -73,10 +74,11 @@ class HallFloor:
         zone = document.duty_hours.timezone
         self.hall = Hall(document)
         self.watch = self._build_watch(document)
+        self.history = History()
         self.terminals = Terminals(
             self._make,
             clock=clock,
-            on_state=self.watch.changed,
+            on_state=self._changed,
             on_quarantine=self._quarantine,
             waiting_limit=config.limits.commands_waiting,
         )
@@ -235,6 +237,10 @@ class HallFloor:
 
     async def _commit(self, event: Event) -> None:
         await self._outbox.append(event)
+
+    async def _changed(self, old: TerminalState, new: TerminalState) -> None:
+        self.history.note(old, new, self._clock.now())
+        await self.watch.changed(old, new)
 
     def _came_back(self, terminal: str) -> None:
         capabilities = self.terminals.capabilities.get(terminal, frozenset())

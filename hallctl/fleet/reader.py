@@ -55,50 +55,14 @@ class AlertChanged:
 Change = ControllerChanged | TerminalChanged | ReportChanged | AlertChanged | Arrived | Gap
 
 
-class HallReader:
-    """Everything that is known of some controllers. ``site`` and ``controller``: ids, or ``+`` for all.
+class HallBook:
+    """What messages say of some controllers, folded one after the other; whoever brings them."""
 
-    ``topics``: what to subscribe to instead, where less (or the desired documents too) is wanted.
-    """
-
-    def __init__(
-        self, session: Session, clock: Clock, site: str = "+", controller: str = "+", *, topics: Sequence[str] = ()
-    ) -> None:
-        self._session = session
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._filters = tuple(topics) or filters(site, controller)
         self._feed = EventFeed()
         self.controllers: dict[Topics, ControllerView] = {}
         self.unreadable = 0
-
-    async def subscribe(self) -> None:
-        """Ask the broker for everything; the retained messages come first. Raises ``LinkError``."""
-        await self._session.subscribe(*self._filters)
-
-    async def settle(self, quiet_s: float = SETTLE_S) -> None:
-        """Take what is retained: until none has come for ``quiet_s``. Raises ``LinkError`` when the link is lost.
-
-        Live messages don't count: a thousand controllers have a hundred heartbeats a second, there is never silence.
-        """
-        until = self._clock.monotonic() + quiet_s
-        while (left_s := until - self._clock.monotonic()) > 0:
-            try:
-                async with self._clock.timeout(left_s):
-                    message = await self._session.receive()
-            except TimeoutError:
-                return
-            if message.retain:
-                until = self._clock.monotonic() + quiet_s
-            self.take(message)
-            self._session.acknowledge(message)
-
-    async def follow(self) -> AsyncIterator[Change]:
-        """What changes, for ever. A message is acknowledged after the consumer has dealt with it."""
-        while True:
-            message = await self._session.receive()
-            for change in self.take(message):
-                yield change
-            self._session.acknowledge(message)
 
     def take(self, message: Message) -> list[Change]:
         """Fold one message in; gives what it changed."""
@@ -168,6 +132,49 @@ class HallReader:
         if (envelope is not None and not arrived) or body == before:
             return [*gaps]  # seen, or published again after a connect: nothing is new
         return [AlertChanged(view.topics, alert, body), *gaps]
+
+
+class HallReader(HallBook):
+    """Everything that is known of some controllers. ``site`` and ``controller``: ids, or ``+`` for all.
+
+    ``topics``: what to subscribe to instead, where less (or the desired documents too) is wanted.
+    """
+
+    def __init__(
+        self, session: Session, clock: Clock, site: str = "+", controller: str = "+", *, topics: Sequence[str] = ()
+    ) -> None:
+        super().__init__(clock)
+        self._session = session
+        self._filters = tuple(topics) or filters(site, controller)
+
+    async def subscribe(self) -> None:
+        """Ask the broker for everything; the retained messages come first. Raises ``LinkError``."""
+        await self._session.subscribe(*self._filters)
+
+    async def settle(self, quiet_s: float = SETTLE_S) -> None:
+        """Take what is retained: until none has come for ``quiet_s``. Raises ``LinkError`` when the link is lost.
+
+        Live messages don't count: a thousand controllers have a hundred heartbeats a second, there is never silence.
+        """
+        until = self._clock.monotonic() + quiet_s
+        while (left_s := until - self._clock.monotonic()) > 0:
+            try:
+                async with self._clock.timeout(left_s):
+                    message = await self._session.receive()
+            except TimeoutError:
+                return
+            if message.retain:
+                until = self._clock.monotonic() + quiet_s
+            self.take(message)
+            self._session.acknowledge(message)
+
+    async def follow(self) -> AsyncIterator[Change]:
+        """What changes, for ever. A message is acknowledged after the consumer has dealt with it."""
+        while True:
+            message = await self._session.receive()
+            for change in self.take(message):
+                yield change
+            self._session.acknowledge(message)
 
 
 def described(envelope: Envelope) -> dict[str, Any]:

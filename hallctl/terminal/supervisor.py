@@ -117,6 +117,21 @@ class TerminalSupervisor:
         finally:
             self._waiting -= 1
 
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their turn, or have it."""
+        return self._waiting
+
+    async def ask(self, timeout_s: float) -> Health:
+        """Poll the device now, in its turn; its state follows. Raises what ``act`` raises."""
+
+        async def poll(driver: TerminalDriver) -> Health:
+            return await driver.poll()
+
+        health = await self.act(poll, timeout_s=timeout_s)
+        await self._online(health)
+        return health
+
     async def retire(self, finish_s: float) -> None:
         """Take no more work, and return when what is being done is finished (at most ``finish_s``); then cancel it."""
         self._retired = True
@@ -174,7 +189,9 @@ class TerminalSupervisor:
                     health = await self._start(connection)
                 try:
                     await self._online(health)
-                    await first_to_fail(self._poll_for_ever(), self.driver.listen(), self._until_broken())
+                    await first_to_fail(
+                        self._poll_for_ever(), self.driver.listen(), self._until_broken(), self._until_lost()
+                    )
                 except asyncio.CancelledError:
                     await self._stop()
                     raise
@@ -228,6 +245,10 @@ class TerminalSupervisor:
     async def _until_broken(self) -> None:
         if self._broken is not None:
             await asyncio.shield(self._broken)
+
+    async def _until_lost(self) -> None:
+        if self._line is not None:
+            await self._line.lost()
 
     async def _online(self, health: Health) -> None:
         now = self._clock.now()

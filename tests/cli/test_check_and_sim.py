@@ -102,6 +102,14 @@ def test_a_hall_document_can_be_checked_alone(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli, ["check", "--hall", str(tmp_path / "hall.yaml")]).exit_code == 0
 
 
+def test_a_hall_document_in_the_place_of_the_controllers_is_told_in_one_line(tmp_path: Path) -> None:
+    write(tmp_path, hall="version: 1\nbuses: []\nterminals: []\n")
+    result = CliRunner().invoke(cli, ["check", str(tmp_path / "hall.yaml")])
+    assert result.exit_code == 78
+    assert "is a hall document, not a controller.yaml (check it by itself: hallctl check --hall" in result.output
+    assert "1 mistake." in result.output
+
+
 def test_without_any_document_the_error_says_where_it_was_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
