@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
+from hallctl.cli.language import _
 from hallctl.cli.output import json_option
 from hallctl.cli.where import config_option, find_config
 from hallctl.config import load_controller, resolve
@@ -39,7 +40,7 @@ class Target:
     def topics(self) -> Topics:
         """The one controller's topics. Raises ``click.UsageError`` when none is named."""
         if "+" in (self.site, self.controller):
-            raise click.UsageError("Name one controller: --site SITE --controller ID.")
+            raise click.UsageError(_("Name one controller: --site SITE --controller ID."))
         return Topics(self.site, self.controller)
 
 
@@ -90,7 +91,7 @@ def target_of(config: Path | None, broker: str | None, site: str | None, control
     document = load_controller(path)
     if document.broker is None:
         hint = "add a broker to it, or give --broker mqtt://HOST"
-        raise ConfigError("names no broker: this box works alone", path=str(path), hint=hint)
+        raise ConfigError(_("names no broker: this box works alone"), path=str(path), hint=hint)
     settings = _from_document(document.broker, str(path))
     return Target(settings, site or document.site, controller or document.controller)
 
@@ -119,9 +120,9 @@ def _from_document(broker: Broker, path: str) -> BrokerSettings:
     tls = broker.tls
     if tls is not None and (tls.identity or tls.cert_file) and own.cert_file is None:
         raise ConfigError(
-            "this box's certificate is for its daemon: a second connection with it would throw the daemon out",
+            _("this box's certificate is for its daemon: a second connection with it would throw the daemon out"),
             path=path,
-            hint="use a certificate of your own: --cert FILE (--broker mqtts://HOST:8884), docs/security.md",
+            hint=_("use a certificate of your own: --cert FILE (--broker mqtts://HOST:8884), docs/security.md"),
         )
     return BrokerSettings(
         host=broker.host,
@@ -141,15 +142,19 @@ def _from_url(url: str) -> BrokerSettings:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as exc:
-        raise click.UsageError(f"--broker {url}: {exc}; write mqtt://HOST:PORT.") from exc
+        raise click.UsageError(_("--broker {url}: {exc}; write mqtt://HOST:PORT.").format(url=url, exc=exc)) from exc
     if parts.scheme not in ("mqtt", "mqtts") or not host or parts.path not in ("", "/"):
-        raise click.UsageError("--broker: write mqtt://[user@]HOST[:PORT], or mqtts:// for TLS.")
+        raise click.UsageError(_("--broker: write mqtt://[user@]HOST[:PORT], or mqtts:// for TLS."))
     if parts.password is not None:
-        raise click.UsageError(f"--broker: a password in the URL is seen by everybody here; set ${PASSWORD_VARIABLE}.")
+        raise click.UsageError(
+            _("--broker: a password in the URL is seen by everybody here; set ${variable}.").format(
+                variable=PASSWORD_VARIABLE
+            )
+        )
     secure = parts.scheme == "mqtts"
     own = _own_tls()
     if not secure and _given():
-        raise click.UsageError("--cafile, --cert and --key are for TLS: write --broker mqtts://HOST.")
+        raise click.UsageError(_("--cafile, --cert and --key are for TLS: write --broker mqtts://HOST."))
     return BrokerSettings(
         host=host,
         port=port or (8883 if secure else 1883),
@@ -176,7 +181,7 @@ def _own_tls() -> Tls:
     given = _given()
     named = {name: given.get(name) or _path(os.environ.get(variable)) for name, variable in TLS_VARIABLES.items()}
     if named["key"] is not None and named["cert"] is None:
-        raise click.UsageError("--key goes with --cert.")
+        raise click.UsageError(_("--key goes with --cert."))
     return Tls(named["cafile"], named["cert"], named["key"])
 
 

@@ -9,10 +9,12 @@ import click
 from rich.text import Text
 
 from hallctl.cli.command import ask, print_reply
+from hallctl.cli.language import _
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, print_table
 from hallctl.cli.where import find_config
 from hallctl.cli.who import by_option
+from hallctl.cli.words import status_word
 from hallctl.clock import SystemClock
 from hallctl.config import load_controller, load_hall
 from hallctl.controller.directly import test_printer_directly
@@ -87,9 +89,9 @@ def _print_abilities(data: Mapping[str, Any]) -> None:
     if rows:
         print_table(("ability", "", "how it showed"), [_row(one) for one in rows])
     if confirmed_by := data.get("confirmed_by"):
-        click.echo(f"the test ticket is on paper, confirmed by {confirmed_by}")
+        click.echo(_("the test ticket is on paper, confirmed by {confirmed_by}").format(confirmed_by=confirmed_by))
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str | Text, ...]:
     state = str(one.get("state", ""))
-    return str(one.get("name", "")), Text(state, style=_COLOURS.get(state, "")), str(one.get("detail", ""))
+    return str(one.get("name", "")), Text(status_word(state), style=_COLOURS.get(state, "")), str(one.get("detail", ""))

@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import structlog
 
 from hallctl.clock import SystemClock
+from hallctl.driver.book import unexplained
 from hallctl.driver.capability import (
     Camera,
     Capability,
@@ -106,6 +107,14 @@ async def turns_every_fault_into_a_house_error_or_a_report(plugin: DriverPlugin)
                     assert not unknown, f"fault {fault!r}: codes without a documented remedy: {unknown}"
 
 
+async def explains_its_codes_in_english_and_chinese(plugin: DriverPlugin) -> None:
+    """Every fault code has an entry in hallctl's book of faults, or in the driver's own (``book``)."""
+    codes = unexplained(plugin)
+    assert not codes, (
+        f"no entry in English and Chinese for {', '.join(codes)}: write faults.yaml, name its package in book"
+    )
+
+
 async def survives_noise(plugin: DriverPlugin) -> None:
     """Random bytes from the device raise nothing but ``HallctlError``; the framing never raises at all."""
     noise = random.Random(20261123)
@@ -136,6 +145,7 @@ CHECKS: tuple[Callable[[DriverPlugin], Awaitable[None]], ...] = (
     has_a_simulator_that_refuses_unknown_faults,
     comes_online_on_its_own_simulator,
     turns_every_fault_into_a_house_error_or_a_report,
+    explains_its_codes_in_english_and_chinese,
     survives_noise,
 )
 

@@ -54,4 +54,5 @@ class DriverPlugin:
     addresses: range = range(0)  # that `hallctl discover` asks on a bus; empty: its devices don't answer questions
     tcp_ports: tuple[int, ...] = ()  # where `hallctl discover` looks for it on the network
     example: Mapping[str, Any] = field(default_factory=dict)  # options where none can be left out (conformance suite)
+    book: str = ""  # package whose faults.yaml explains codes of its own in English and Chinese (hallctl.faultbook)
     preview: Callable[[Ticket, Any], bytes] | None = None  # a printer's: ticket and options -> PNG of the paper
