@@ -30,6 +30,8 @@ COMMANDS = (
     "duty",
     "fleet",
     "enroll",
+    "backup",
+    "restore",
     "sim",
 )
 
