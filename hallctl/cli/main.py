@@ -19,6 +19,7 @@ COMMANDS = (
     "run",
     "status",
     "diagnose",
+    "top",
     "trace",
     "log-level",
     "ticket",
