@@ -191,6 +191,14 @@ class EnrollError(HallctlError):
         self.code = code or type(self).code
 
 
+class StateDirError(HallctlError):
+    """The state directory is not one that the daemon may trust with what it keeps."""
+
+
+class BackupError(HallctlError):
+    """A backup can't be made, or can't be put back."""
+
+
 class OutboxError(HallctlError):
     """The durable event log can't be read or written."""
 

@@ -232,9 +232,11 @@ def _posts(texts: Sequence[str]) -> dict[str, Corners]:
         given, equals, numbers = text.rpartition("=")
         name = given if equals else "post" if number == 1 else f"post-{number}"
         if not re.match(IDENTIFIER, name):
-            raise ConfigError(f"--post {text}: {name!r} is no name", hint="small letters, digits and hyphens: w1")
+            message = _("--post {text}: {name} is no name").format(text=text, name=repr(name))
+            raise ConfigError(message, hint=_("small letters, digits and hyphens: w1"))
         if name in posts:
-            raise ConfigError(f"--post {text}: there is a post {name!r} already", hint="give each post its own name")
+            message = _("--post {text}: there is a post {name} already").format(text=text, name=repr(name))
+            raise ConfigError(message, hint=_("give each post its own name"))
         posts[name] = _corners(text, numbers)
     return posts
 
@@ -251,7 +253,7 @@ def _corners(text: str, numbers: str) -> Corners:
     corners = list(zip(values[::2], values[1::2], strict=False))
     if len(values) >= 6 and len(values) % 2 == 0 and inside and encloses_something(corners):
         return corners
-    hint = "four numbers left,top,right,bottom, or at least three corners X,Y around it; all from 0 to 1"
+    hint = _("four numbers left,top,right,bottom, or at least three corners X,Y around it; all from 0 to 1")
     raise ConfigError(_("--post {text}: that is no box and no polygon").format(text=text), hint=hint)
 
 

@@ -11,7 +11,16 @@ from hallctl.cli.output import EX_CONFIG, EX_OK, json_option, print_json
 from hallctl.cli.running import Running, running_of
 from hallctl.cli.where import find_config
 from hallctl.cli.words import book_lines
-from hallctl.config import ConfigErrors, ControllerConfig, LoadedHall, SecretRef, load_controller, load_hall, resolve
+from hallctl.config import (
+    ConfigErrors,
+    ControllerConfig,
+    LoadedHall,
+    SecretRef,
+    check_private,
+    load_controller,
+    load_hall,
+    resolve,
+)
 from hallctl.config.base import Section
 from hallctl.config.problem import Loc, Problem, pointer_of
 from hallctl.driver import driver_names
@@ -23,7 +32,9 @@ from hallctl.errors import ConfigError
 @click.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option("--hall", "hall_path", type=click.Path(path_type=Path), help="Check this hall document instead.")
-@click.option("--documents-only", is_flag=True, help="Don't look at the secret files that controller.yaml names.")
+@click.option(
+    "--documents-only", is_flag=True, help="Don't look at the files of secrets and keys that controller.yaml names."
+)
 @json_option
 def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, as_json: bool) -> int:
     """Check controller.yaml and the hall document that it names.
@@ -62,7 +73,22 @@ def _controller(path: Path, errors: list[ConfigError], *, secrets: bool) -> Cont
         except ConfigError as exc:
             exc.pointer = pointer_of(loc)
             errors.append(exc)
+    if secrets:
+        errors += _keys(config)
     return config
+
+
+def _keys(config: ControllerConfig) -> Iterator[ConfigError]:
+    """Private keys that others may read: the daemon would refuse to connect with them."""
+    tls = config.broker.tls if config.broker else None
+    for name in ("identity", "key_file") if tls else ():
+        path = getattr(tls, name)
+        try:
+            if path is not None:
+                check_private(path)
+        except ConfigError as exc:
+            exc.pointer = pointer_of(("broker", "tls", name))
+            yield exc
 
 
 def _secrets(section: Section, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]:

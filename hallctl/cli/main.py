@@ -32,6 +32,8 @@ COMMANDS = (
     "duty",
     "fleet",
     "enroll",
+    "backup",
+    "restore",
     "sim",
 )
 

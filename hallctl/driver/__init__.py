@@ -1,6 +1,7 @@
 """The SDK that drivers import: capabilities, plug-ins, discovery by entry point, simulators, conformance."""
 
 from hallctl.config.loading import read_document
+from hallctl.config.secrets import read_secret
 from hallctl.driver.capability import (
     Ability,
     AbilityState,
@@ -72,4 +73,5 @@ __all__ = [
     "on_pty",
     "on_tcp",
     "read_document",
+    "read_secret",
 ]

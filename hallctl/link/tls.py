@@ -8,7 +8,8 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from hallctl.errors import CertificateRefused, LinkError
+from hallctl.config import check_private
+from hallctl.errors import CertificateRefused, ConfigError, LinkError
 from hallctl.link.broker import Tls
 
 _CLOCK = "or this machine's clock is wrong (`timedatectl`)"
@@ -142,6 +143,11 @@ def _show(context: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> No
         named = f"{cert_file} and {key_file}" if key_file not in (None, cert_file) else f"{cert_file}"
         hint = _what_to_do(cert_file, exc)
         raise LinkError(f"{named} can't be used: {_why(exc)}", code="link.files", hint=hint) from exc
+    try:
+        check_private(key_file or cert_file)
+    except ConfigError as exc:
+        message = f"{exc.path}: {exc.message}, and a private key stands in it"
+        raise LinkError(message, code="link.files", hint=exc.hint) from exc
 
 
 def _no_password() -> str:

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from hallctl.model import Alert, AlertState, Command, Event, EventType, Priority, Reply, ReplyState
 from hallctl.outbox.records import alert_body, alert_of, audit_body, dumps, reply_body, reply_of, stored_of
 from hallctl.outbox.schema import KEPT_BYTES, Backlog, Doubtful, EntryKind, Stored
 
+_LOG = structlog.get_logger()
 Entry = Event | Alert
 _COLUMNS = "seq, boot, at, kind, type, subject, high, body"
 _TRIM_STEP = 500
@@ -144,8 +147,17 @@ class Store:
         return replies, [one for one in stored if one is not None]
 
     def open_alerts(self) -> list[Alert]:
-        """Alerts that were raised and not cleared, of any boot."""
-        return [alert_of(json.loads(row[0])) for row in self._db.execute("SELECT body FROM alerts ORDER BY rowid")]
+        """Alerts that were raised and not cleared, of any boot.
+
+        One of a kind that only a newer hallctl knows stays in the log for that one; it is nothing to stop for.
+        """
+        alerts = []
+        for id_, body in self._db.execute("SELECT id, body FROM alerts ORDER BY rowid"):
+            try:
+                alerts.append(alert_of(json.loads(body)))
+            except ValueError as exc:
+                _LOG.warning("an open alert of a newer hallctl is left to it", alert=id_, why=str(exc))
+        return alerts
 
     def load_state(self, key: str) -> Any:
         """A small durable value, ``None`` when it was never saved."""
@@ -158,7 +170,7 @@ class Store:
         if value is None:
             self._db.execute("DELETE FROM state WHERE key=?", (key,))
         else:
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (?,?)", (key, dumps(value)))
+            self._db.execute("INSERT OR REPLACE INTO state (key, value) VALUES (?,?)", (key, dumps(value)))
 
     def close(self) -> None:
         """Close the database."""
@@ -176,7 +188,9 @@ class Store:
         if alert.state is AlertState.CLEARED:
             self._db.execute("DELETE FROM alerts WHERE id=?", (alert.id,))
         else:
-            self._db.execute("INSERT OR REPLACE INTO alerts VALUES (?,?)", (alert.id, dumps(alert_body(alert))))
+            self._db.execute(
+                "INSERT OR REPLACE INTO alerts (id, body) VALUES (?,?)", (alert.id, dumps(alert_body(alert)))
+            )
 
     def _too_old(self, sent: int, oldest: str) -> list[dict[str, Any]]:
         """What was sent, was never recorded by anybody, and is too old to wait for it any longer."""
@@ -207,7 +221,7 @@ class Store:
         return int(row[0]) if row else 0
 
     def _set_number(self, name: str, value: int) -> None:
-        self._db.execute("INSERT OR REPLACE INTO numbers VALUES (?,?)", (name, value))
+        self._db.execute("INSERT OR REPLACE INTO numbers (name, value) VALUES (?,?)", (name, value))
 
 
 def _settled(one: Doubtful) -> Reply:

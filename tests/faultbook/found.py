@@ -15,7 +15,7 @@ _FIRST = {"Fault", "RequestRefused", "FaultReport", "mistake", "_offline"}  # ca
 _KEYWORD = "code"
 _FILES = (".yaml", ".json", ".db", ".before")
 # Dotted words that begin like a code and are none: keys of the boxes' own memory.
-NO_CODES = {"apply.done", "twin.told"}
+NO_CODES = {"apply.done", "twin.told", "layout.least", "layout.writer", "outbox.boot"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from lab.bench import scenario
 from lab.box import Box
+from lab.broken import BAD_VERSION
 
 _TREE = "find /opt/hallctl /etc /usr/local /var/lib/hallctl -printf '%p %y %s %m %u %g %T@ %l\\n' | sort"
 
@@ -12,7 +13,7 @@ def installs(box: Box) -> None:
     folder = box.unpack(box.good)
     said = box.run(f"{folder}/install.sh").well()
     assert "/etc/hallctl/controller.yaml" in said, said
-    assert box.good in box.run("hallctl", "--version").well()
+    assert box.run("hallctl", "--version").well() == f"hallctl {box.good}"
     assert box.run("systemctl", "is-enabled", "hallctl").well() == "enabled"
     assert box.run("systemctl", "is-active", "hallctl").code, "it runs without a configuration"
 
@@ -23,6 +24,16 @@ def again(box: Box) -> None:
     box.run(f"{box.unpack(box.good)}/install.sh").well()
     after = box.sh(_TREE).splitlines()
     assert before == after, "\n".join(sorted(set(before) ^ set(after))[:20])
+
+
+@scenario(
+    "install: another version takes the place of one that does not run, and the first one takes it back", fresh=True
+)
+def swaps(box: Box) -> None:
+    for version in (BAD_VERSION, box.good):
+        box.run(f"{box.unpack(version)}/install.sh", "--upgrade").well()
+        assert box.run("hallctl", "--version").well() == f"hallctl {version}"
+        assert box.run("systemctl", "is-enabled", "hallctl").well() == "enabled"
 
 
 @scenario("install: a configuration that is there is checked, started, and not touched", fresh=True)
