@@ -118,6 +118,10 @@ class HallFloor:
         running = {name: one.state for name, one in self.terminals.supervisors.items()}
         return {**self._out, **running}
 
+    def traceable(self) -> frozenset[str]:
+        """Ids that people who look for a cause may name: terminals and buses."""
+        return frozenset({*self.states(), *self.terminals.buses})
+
     async def run(self) -> None:
         """Run everything until cancelled."""
         try:
@@ -195,7 +199,7 @@ class HallFloor:
         self._later.put_nowait(work)
 
     def _make(self, config: TerminalConfig, plugin: DriverPlugin) -> TerminalDriver:
-        context = TerminalContext(config.id, self._clock, self._log, self._listener(config.id))
+        context = TerminalContext(config.id, self._clock, self._log.bind(terminal=config.id), self._listener(config.id))
         made = plugin.make(context, plugin.options.model_validate(config.options))
         return self.attendance.add_camera(config.id, context, made) if isinstance(made, Camera) else made
 

@@ -112,10 +112,12 @@ class TerminalSupervisor:
             async with self._turn:
                 self._require_online()
                 self._calm.clear()
+                began = self._clock.monotonic()
                 try:
                     return await self._bounded(action(self.driver), timeout_s)
                 finally:
                     self._calm.set()
+                    self._log.debug("acted", terminal=self.state.terminal, seconds=self._clock.monotonic() - began)
         finally:
             self._waiting -= 1
 
@@ -225,6 +227,7 @@ class TerminalSupervisor:
             async with self._turn:
                 health = await self._poll()
             if health is not None:
+                self._log.debug("polled", terminal=self.state.terminal, faults=[one.code for one in health.faults])
                 await self._online(health)
 
     async def _poll(self) -> Health | None:
