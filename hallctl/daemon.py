@@ -11,12 +11,12 @@ from pathlib import Path
 
 import structlog
 
-from hallctl import logs
+from hallctl import logs, statedir
 from hallctl.clock import Clock, SystemClock
 from hallctl.config import ConfigErrors, ControllerConfig, load_controller, load_hall
 from hallctl.controller import Controller
 from hallctl.driver.hallcheck import check_hall
-from hallctl.errors import ConfigError, OutboxError, TwinError
+from hallctl.errors import ConfigError, OutboxError, StateDirError, TwinError
 from hallctl.pulse import Pulse, notify
 from hallctl.twin import TWIN_FOLDER, Beginning, Checkpoint, TwinStore, begin, no_checkpoint
 
@@ -33,13 +33,14 @@ def run(config_path: Path, checkpoint: Checkpoint = no_checkpoint) -> int:
         logs.configure(config.log_level)
         clock = SystemClock(trust_wall_clock=config.trust_clock)
         clock.synchronised()  # where systemd has to be asked, its answer is there when the first command comes
+        statedir.take(config.state_dir)
         store = TwinStore(config.state_dir / TWIN_FOLDER, checkpoint)
         beginning = _begin(config, store, clock)
         controller = Controller.build(config, beginning, store, clock)
     except (ConfigErrors, ConfigError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return EX_CONFIG
-    except (OSError, OutboxError, TwinError) as exc:
+    except (OSError, OutboxError, StateDirError, TwinError) as exc:
         print(f"error: the state directory {config.state_dir} can't be used: {exc}", file=sys.stderr)
         return EX_TEMPFAIL
     return asyncio.run(_serve(controller, clock))

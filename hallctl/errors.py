@@ -30,7 +30,8 @@ class ConfigError(HallctlError):
         self.pointer = pointer
 
     def __str__(self) -> str:
-        where = f"{self.path}:{self.line}: " if self.path else ""
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        where = f"{place}: " if self.path else ""
         return where + super().__str__()
 
 
@@ -151,9 +152,21 @@ class RequestRefused(HallctlError):
 
 
 class LinkError(HallctlError):
-    """The broker can't be reached, or refuses."""
+    """The broker can't be reached, or refuses; ``code`` says which, where that is known."""
 
     code = "link.error"
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code or type(self).code
+
+
+class LocalError(HallctlError):
+    """The daemon's local socket can't be made, reached or understood."""
+
+    def __init__(self, message: str, *, code: str = "local.error", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 class BrokerUnable(LinkError):
@@ -169,9 +182,21 @@ class CertificateRefused(LinkError):
 
 
 class EnrollError(HallctlError):
-    """A key, a request or a certificate can't be used, or may not be signed."""
+    """A key, a request or a certificate can't be used, or may not be signed; ``code`` says which."""
 
     code = "enroll.error"
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code or type(self).code
+
+
+class StateDirError(HallctlError):
+    """The state directory is not one that the daemon may trust with what it keeps."""
+
+
+class BackupError(HallctlError):
+    """A backup can't be made, or can't be put back."""
 
 
 class OutboxError(HallctlError):

@@ -18,6 +18,8 @@ from published import events_are_as_published, logs_are_as_published  # noqa: F4
 settings.register_profile("hallctl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hallctl")
 
+os.environ["HALLCTL_LANG"] = "en"  # tests read what the command line says, whatever the developer's locale
+
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 IOTCORE_TOML = """\
 id = 0

@@ -18,6 +18,11 @@ class StreamClock:
         self._offset: float | None = None
         self._noted = 0.0
 
+    @property
+    def known(self) -> bool:
+        """Whether a time stamp has come yet."""
+        return self._offset is not None
+
     def note(self, stamp: float, arrived: float) -> None:
         """A packet with this time stamp (seconds of the stream) arrived at this wall time."""
         found = arrived - stamp

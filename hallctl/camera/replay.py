@@ -3,7 +3,7 @@
 Time is the recording's own. What a controller does beside it (the outbox, the centre) is left away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,15 +13,17 @@ import av
 
 from hallctl.camera.detector import Detector
 from hallctl.camera.messages import Job
-from hallctl.camera.watcher import Watcher
+from hallctl.camera.watcher import Watcher, stamp_of
 from hallctl.config.posts import Attendance
 from hallctl.errors import ConfigError
 from hallctl.model import AlertKind, AlertState
 from hallctl.post import Lens, PostMachine, Views
-from hallctl.post.lens import LensEffect, RaiseBlind
+from hallctl.post.lens import SILENT_S, LensEffect, RaiseBlind
 from hallctl.post.machine import ClearEmpty, Effect, RaiseEmpty, StateChanged, Suspect, Unsuspect
 
 TICK_S = 1.0
+STEP_BACK_S = 2.0  # more than pictures are out of order: the recording's clock was set back, or it was joined of two
+LONGEST_HOLE_S = 3600.0  # a step of MPEG-TS's clock back looks like one of a day forward
 CAMERA = "camera"
 
 Tell = Callable[[dict[str, Any]], None]
@@ -56,6 +58,7 @@ class Replay:
     _posts: dict[str, _Post] = field(default_factory=dict)
     _now: datetime = field(init=False)
     _moment: datetime = field(init=False)  # of what is being told
+    _heard: datetime | None = field(init=False, default=None)  # when the last look was
 
     def run(self) -> None:
         """Play it. Raises ``ConfigError`` when it can't be read."""
@@ -66,13 +69,13 @@ class Replay:
         lens = Lens(self.rules.blind_after_s)
         watcher = Watcher(self.job, self.detector, lambda kind, **fields: self._said(lens, kind, fields), patient=True)
         self._watcher = watcher
-        for name in self._posts:
-            self._line("state", self.start, post=name, state="unknown")
         path = self.job.watch.url
         try:
             with av.open(path, format=self.job.watch.container, options=self.job.watch.options) as source:
                 if not source.streams.video:
                     raise ConfigError(f"{path} has no picture", hint="give a video file")
+                for name in self._posts:
+                    self._line("state", self.start, post=name, state="unknown")
                 self._play(watcher, lens, source)
         except BrokenPipeError:
             raise  # whoever reads our lines has gone
@@ -84,23 +87,40 @@ class Replay:
     def _play(self, watcher: Watcher, lens: Lens, source: Any) -> None:
         stream = source.streams.video[0]
         watcher.open(stream)
-        first: float | None = None
         next_tick = self.start
-        for packet in source.demux(stream):
-            if packet.size == 0 or packet.pts is None:
-                continue
-            stamp = float(packet.pts * packet.time_base)
-            first = stamp if first is None else first
-            now = max(self._now, self.start + timedelta(seconds=stamp - first))  # not the order of showing
+        for packet, now in self._timed(source.demux(stream)):
             while now >= next_tick:
                 self._tick(lens, next_tick)
                 next_tick += timedelta(seconds=TICK_S)
             self._now = now
             watcher.take(packet, now.timestamp())
         watcher.drain(self._now.timestamp())
+        if self._heard is None:
+            raise self._nothing_seen(stream)
         self._tick(lens, self._now)
         for post in self._posts.values():
             self._finish(post)
+
+    def _timed(self, packets: Iterable[Any]) -> Iterator[tuple[Any, datetime]]:
+        """Packets with the moment when they come: not in the order of showing, and never back."""
+        first: float | None = None
+        last = 0.0
+        for packet in packets:
+            stamp = stamp_of(packet)
+            if packet.size == 0 or stamp is None:
+                continue
+            if first is None or not -STEP_BACK_S <= stamp - last <= LONGEST_HOLE_S:
+                first = stamp - (self._now - self.start).total_seconds()
+            last = stamp
+            yield packet, max(self._now, self.start + timedelta(seconds=stamp - first))
+
+    def _nothing_seen(self, stream: Any) -> ConfigError:
+        path, codec = self.job.watch.url, stream.codec_context.name
+        if self._now == self.start:
+            what, hint = "has no pictures that tell their time", "put it into a container: ffmpeg -i FILE film.mp4"
+        else:
+            what, hint = f"has no picture that can be decoded ({codec})", "give another recording"
+        return ConfigError(f"{path} {what}", hint=hint)
 
     def _said(self, lens: Lens, kind: str, fields: dict[str, Any]) -> None:
         match kind:
@@ -109,11 +129,9 @@ class Replay:
                 score, reason = fields["score"], fields["reason"]
                 post = self._posts[fields["post"]]
                 shown = None if score is None else round(score, 3)
+                self._heard = at
                 self._line("observation", at, post=post.name, score=shown, **({"reason": reason} if reason else {}))
-                lens.see(at, usable=not reason, reason=reason)
-                look = post.views.see(CAMERA, at, score, reason)
-                if look is not None:
-                    self._carry_out(post, post.machine.observe(look))
+                self._judged(lens, post, at, score, reason)
             case "clip":
                 begin, end = (moment - self.start.timestamp() for moment in fields["covers"])
                 where = {"path": fields["path"]} if self.keeps_clips else {}
@@ -127,9 +145,18 @@ class Replay:
                 name = fields["name"].rpartition("-")[0]
                 self._line("clip", self._moment, post=name, code=fields["code"], message=fields["message"])
 
+    def _judged(self, lens: Lens, post: _Post, at: datetime, score: float | None, reason: str) -> None:
+        lens.see(at, usable=not reason, reason=reason)
+        look = post.views.see(CAMERA, at, score, reason)
+        if look is not None:
+            self._carry_out(post, post.machine.observe(look))
+
     def _tick(self, lens: Lens, now: datetime) -> None:
         self._moment = now
         on_duty = self.on_duty(now)
+        if self._heard is not None and (now - self._heard).total_seconds() > SILENT_S:
+            for post in self._posts.values():  # a hole in the recording is a camera that sent nothing
+                self._judged(lens, post, now, None, "unplugged")
         for effect in lens.tick(now, on_duty=on_duty):
             self._blind(effect)
         for post in self._posts.values():

@@ -21,9 +21,10 @@ class Retention:
     def apply(self, keep: frozenset[str], now: datetime) -> list[str]:
         """Delete what is too old, then the oldest while there is too much; gives the deleted names.
 
-        ``keep``: names of files of open alerts. A file that can't be deleted is left for the next time.
+        ``keep``: names of files of open alerts, and of clips that are still to be made whole. A file that can't be
+        deleted is left for the next time.
         """
-        self._sweep(now)
+        self._sweep(keep, now)
         files = self._files()
         total = sum(size for _, _, size in files)
         deleted = []
@@ -37,13 +38,11 @@ class Retention:
                 deleted.append(path.name)
         return deleted
 
-    def _sweep(self, now: datetime) -> None:
+    def _sweep(self, keep: frozenset[str], now: datetime) -> None:
         with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
-                if (
-                    LEFT_OVER.match(path.name)
-                    and now.timestamp() - path.stat().st_mtime > LEFT_OVER_AFTER.total_seconds()
-                ):
+                left_over = LEFT_OVER.match(path.name) and path.name not in keep
+                if left_over and now.timestamp() - path.stat().st_mtime > LEFT_OVER_AFTER.total_seconds():
                     path.unlink()
 
     def _files(self) -> list[tuple[Path, float, int]]:

@@ -22,6 +22,8 @@ ADAPT = 0.02  # of each look that fits
 FITS = 0.5  # correlation of a sector's edges with the reference's
 LOST_SHARE = 0.34  # of the sectors that have features; fewer that fit: another scene
 SAME_SHARE = 0.7  # of the sectors, two looks at a scene that stands still
+DISPLACED = 0.02  # of the picture's width or height: the scene is there, but somewhere else
+BETTER_SHARE = 0.2  # of the sectors that must fit there beyond those that fit here
 LEAST_ROOM = 0.3  # of a sector must count
 FEWEST_SECTORS = 4  # with features; a bare wall can't tell whether the camera was moved
 FEATURES = 0.02  # mean edge strength from which on a sector has features
@@ -44,6 +46,7 @@ class Scene:
     _looks: int = 0
     _began: float = 0.0
     _misfits: list[tuple[float, Edges]] = field(default_factory=list)
+    _lost: str = ""  # what was said for sure, until the scene fits again
 
     def __post_init__(self) -> None:
         counts = np.ones((HEIGHT, WIDTH), np.uint8)
@@ -54,7 +57,8 @@ class Scene:
     def judge(self, grey: npt.NDArray[np.uint8], at: float) -> str:
         """``""``: the scene fits; ``moved`` or ``covered``: it does not, and stands still; ``doubtful``: not yet sure.
 
-        ``at``: seconds. Somebody before the lens is doubtful at most: people move.
+        ``at``: seconds. Somebody before the lens is doubtful at most: people move. What is once sure stays so until
+        the scene fits again, whoever walks through the picture meanwhile.
         """
         edges = edges_of(grey)
         if self.reference is None or self._looks < LEARN_LOOKS or at - self._began < LEARN_S:
@@ -63,15 +67,16 @@ class Scene:
         if int(self._sectors(self.reference).sum()) < FEWEST_SECTORS:
             return ""  # too little to tell by
         bare = self._contrast(edges) < BARE * self._contrast(self.reference)
-        if not bare and self._share(self.reference, edges, self.reference) >= LOST_SHARE:
+        if not bare and self._fits(self.reference, edges):
             self._misfits.clear()
+            self._lost = ""
             self.reference += ADAPT * (edges - self.reference)
             return ""
         return self._misfit(edges, at, bare=bare)
 
     def accept(self) -> None:
         """What the camera shows from now on is its scene."""
-        self.reference, self._looks = None, 0
+        self.reference, self._looks, self._lost = None, 0, ""
         self._misfits.clear()
 
     def save(self, path: Path) -> None:
@@ -104,11 +109,35 @@ class Scene:
         if len(self._misfits) < SURE_LOOKS or at - self._misfits[0][0] < SURE_S:
             return "doubtful"
         if bare:
-            return "covered"
+            self._lost = "covered"
+        elif self._stands(edges, at):
+            self._lost = "moved"
+        return self._lost or "doubtful"
+
+    def _stands(self, edges: Edges, at: float) -> bool:
         recent = [one for one in self._misfits if at - one[0] <= SURE_S] or self._misfits
         recent = self._misfits[-max(SURE_LOOKS, len(recent)) : -1]
-        stands = all(self._share(edges, earlier, edges) >= SAME_SHARE for _, earlier in recent)
-        return "moved" if stands else "doubtful"
+        return all(self._share(edges, earlier, edges) >= SAME_SHARE for _, earlier in recent)
+
+    def _fits(self, reference: Edges, edges: Edges) -> bool:
+        share = self._share(reference, edges, reference)
+        if share < (SAME_SHARE if self._lost else LOST_SHARE):
+            return False
+        return share >= SAME_SHARE or not self._is_displaced(reference, edges, share)
+
+    def _is_displaced(self, reference: Edges, edges: Edges, share: float) -> bool:
+        """Whether the scene is seen better somewhere else: edges along a shift fit as before, and hide a small one."""
+        window = cv2.createHanningWindow((WIDTH, HEIGHT), cv2.CV_32F)
+        # Copies, because OpenCV 5 multiplies the window into what it is given.
+        (dx, dy), _ = cv2.phaseCorrelate(reference.copy(), edges.copy(), window)
+        if max(abs(dx) / WIDTH, abs(dy) / HEIGHT) < DISPLACED:
+            return False
+        back = np.array([[1, 0, -dx], [0, 1, -dy]], np.float32)
+        there = Scene(self.busy)
+        there._counts = self._counts * _tiles(_shifted(np.ones_like(edges), back))
+        if int(there._sectors(reference).sum()) < FEWEST_SECTORS:
+            return False
+        return there._share(reference, _shifted(edges, back), reference) >= max(SAME_SHARE, share + BETTER_SHARE)
 
     def _centred(self, edges: Edges) -> Edges:
         """Each sector about its mean, zero where nothing counts."""
@@ -141,6 +170,10 @@ def edges_of(grey: npt.NDArray[np.uint8]) -> Edges:
     light = cv2.GaussianBlur(np.log(small + 8.0), (0, 0), 1.0)
     across, down = (cv2.Sobel(light, cv2.CV_32F, dx, 1 - dx, ksize=3) for dx in (1, 0))
     return np.asarray(cv2.GaussianBlur(cv2.magnitude(across, down), (0, 0), 1.5), np.float32)
+
+
+def _shifted(edges: Edges, matrix: npt.NDArray[np.float32]) -> Edges:
+    return np.asarray(cv2.warpAffine(edges, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_NEAREST), np.float32)
 
 
 def _tiles(edges: Edges) -> Edges:

@@ -27,6 +27,7 @@ CONFIRM_S = 0.5  # after somebody came or went, so that the second look comes so
 EARLY = 0.85  # a key frame that comes a little early for the next check is taken all the same
 LONGEST_GROUP = 1.5  # checks that a group of pictures may last where key frames alone are decoded
 GROUPS_TO_TRUST = 3  # short groups in a row, until key frames alone are enough again
+UNTIMED_KEPT = 50  # packets at the beginning of a stream without a time of decoding
 RAW_EVERY_S = 0.2  # of raw pictures: whole ones would fill the memory
 REFERENCE_EVERY_S = 600.0
 
@@ -46,7 +47,7 @@ class Tape:
         self._clips: dict[str, ClipWriter] = {}
         self._writers: list[ClipWriter] = []
         self._last_raw = float("-inf")
-        self._untimed: Any = None
+        self._untimed: list[Any] = []
         self._rate: Any = None
         self._lock = threading.Lock()  # a stream of its own for clips comes in a thread of its own
 
@@ -55,33 +56,48 @@ class Tape:
         self.clock = StreamClock()
         self.ring = Ring(self._job.ring_s, self.clock)
         self._source = Source(template, tuple(self._job.masks))
-        self._untimed, self._rate = None, template.average_rate
+        self._untimed, self._rate = [], template.average_rate
         for name in list(self._clips):
             self._clips.pop(name).finish()
 
     def add(self, packet: Any, now: float) -> float:
         """Keep a packet; gives the wall time of its time stamp."""
-        if packet.pts is None or packet.dts is None:
-            self._untimed = packet if packet.is_keyframe else self._untimed
-            return now
-        if (first := self._untimed) is not None:  # FFmpeg may time an RTSP stream from its second picture on
-            self._untimed = None
-            ticks = max(1, round(1 / (packet.time_base * (self._rate or 25))))
-            first.pts = first.dts = packet.dts - ticks
-            first.time_base = packet.time_base
-            self.add(first, now)
-        stamp = float(packet.pts * packet.time_base)
-        self.clock.note(stamp, now)
+        stamp = stamp_of(packet)
+        if stamp is not None:
+            self.clock.note(stamp, now)
+        if packet.dts is None:
+            group = [] if packet.is_keyframe else self._untimed
+            self._untimed = [*group, packet][:UNTIMED_KEPT] if group or packet.is_keyframe else []
+        else:
+            self._keep_untimed(packet)
+            self._keep(packet, stamp)
+        return now if stamp is None else self.clock.wall(stamp)
+
+    def _keep_untimed(self, timed: Any) -> None:
+        """The first packets of a stream may have no time of decoding: FFmpeg times RTSP from the second picture on, and
+        Matroska from the first that is not shown later."""
+        if not self._untimed:
+            return
+        untimed, self._untimed = self._untimed, []
+        ticks = max(1, round(1 / (timed.time_base * (self._rate or 25))))
+        for before, packet in enumerate(reversed(untimed)):
+            packet.time_base = timed.time_base
+            packet.dts = timed.dts - ticks * (before + 1)
+        for packet in untimed:
+            self._keep(packet, stamp_of(packet))
+
+    def _keep(self, packet: Any, stamp: float | None) -> None:
+        if stamp is None:
+            return
         if self._is_raw() and 0 <= stamp - self._last_raw < RAW_EVERY_S:
-            return self.clock.wall(stamp)
+            return
         self._last_raw = stamp
-        kept = Kept(bytes(packet), packet.pts, packet.dts, packet.is_keyframe, stamp)
-        wall = self.clock.wall(stamp)
+        dts = packet.dts
+        kept = Kept(bytes(packet), dts if packet.pts is None else packet.pts, dts, packet.is_keyframe, stamp)
         with self._lock:
             self.ring.add(kept)
             for clip in list(self._clips.values()):
                 clip.add(kept)
-        return wall
 
     def begin(self, name: str, since: float, max_s: float) -> None:
         """Begin a clip with what is kept from wall time ``since`` on."""
@@ -244,7 +260,8 @@ class Watcher:
 
     def _show(self, frame: Any, now: float) -> None:
         """A decoded picture: look at it when it is time."""
-        wall = now if frame.time is None else min(now, self._own.clock.wall(frame.time))
+        known = frame.time is not None and self._own.clock.known
+        wall = now if not known else min(now, self._own.clock.wall(frame.time))
         picture = Picture(frame=frame, masks=self._job.masks)
         if frame.key_frame:
             self._sight.note_key_frame(picture, wall)
@@ -290,6 +307,16 @@ class Watcher:
         part.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
         size, sha256 = sealed(part, path)
         return {"path": str(path), "size": size, "sha256": sha256, "covers": None}
+
+
+def stamp_of(packet: Any) -> float | None:
+    """The time stamp of PyAV's packet in seconds of its stream; ``None``: it has none.
+
+    Some files (AVI) know decoding times only.
+    """
+    ticks = packet.dts if packet.pts is None else packet.pts
+    base = packet.time_base
+    return None if ticks is None or base is None else ticks * base.numerator / base.denominator
 
 
 def _key_decoder(codec: Any) -> Any:

@@ -12,8 +12,10 @@ from typing import Any
 import click
 
 from hallctl.cli.command import command
+from hallctl.cli.language import _
 from hallctl.cli.link import Target, link_options, target_of, with_session
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
+from hallctl.cli.words import code_word, explained, status_word
 from hallctl.clock import SystemClock
 from hallctl.fleet import AlertChanged, Change, Gap, HallReader, fetch_evidence
 from hallctl.link import Session, Topics
@@ -36,7 +38,7 @@ def alerts(
     """Show the open alerts. --json prints one object an alert and line."""
     if ctx.invoked_subcommand is not None:
         if follow or config or broker or site or controller or as_json:
-            raise click.UsageError(f"Write the options behind '{ctx.invoked_subcommand}'.")
+            raise click.UsageError(_("Write the options behind '{command}'.").format(command=ctx.invoked_subcommand))
         return EX_OK
     target = target_of(config, broker, site, controller)
     with contextlib.suppress(asyncio.CancelledError):
@@ -93,12 +95,12 @@ def fetch(
         part.write_bytes(data)
         part.replace(output)
     except OSError as exc:
-        click.echo(f"error: {output}: {exc.strerror}", err=True)
+        click.echo(_("error: {output}: {strerror}").format(output=output, strerror=exc.strerror), err=True)
         return EX_FAILED
     if as_json:
         print_json({"file": str(output), "size": len(data)})
     else:
-        click.echo(f"{output}: {len(data)} bytes")
+        click.echo(_("{output}: {number} bytes").format(output=output, number=len(data)))
     return EX_OK
 
 
@@ -131,7 +133,7 @@ def _print_open(opened: list[tuple[Topics, Mapping[str, Any]]], *, as_json: bool
         rows = [_row(topics, body) for topics, body in opened]
         print_table(("alert", "controller", "what", "about", "state", "raised", "message"), rows)
     else:
-        click.echo("No alert is open.")
+        click.echo(_("No alert is open."))
 
 
 def _print_change(change: Change, *, as_json: bool) -> None:
@@ -142,15 +144,24 @@ def _print_change(change: Change, *, as_json: bool) -> None:
             else:
                 click.echo("  ".join(cell for cell in _row(topics, body) if cell))
         case Gap(source=source, first=first, last=last):
-            numbers = f"number {first}" if first == last else f"numbers {first} to {last}"
-            click.echo(f"warning: {source}: {numbers} did not come; there may be alerts among them", err=True)
+            numbers = (
+                _("number {first}").format(first=first)
+                if first == last
+                else _("numbers {first} to {last}").format(first=first, last=last)
+            )
+            click.echo(
+                _("warning: {source}: {numbers} did not come; there may be alerts among them").format(
+                    source=source, numbers=numbers
+                ),
+                err=True,
+            )
 
 
 def _row(topics: Topics, body: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         str(body.get("id", "")),
         f"{topics.site}/{topics.controller}",
-        str(body.get("kind", "")),
+        code_word(str(body.get("kind", ""))),
         str(body.get("subject", "")),
         _state(body),
         _local(str(body.get("raised_at", ""))),
@@ -162,21 +173,22 @@ def _state(body: Mapping[str, Any]) -> str:
     """Its state, who has taken it, and that nobody has for too long."""
     state, data = str(body.get("state", "")), body.get("data") or {}
     if state == "acknowledged":
-        return f"{state} by {data.get('acknowledged_by', '?')}"
-    return f"{state}, critical" if body.get("severity") == "critical" else state
+        return _("{state} by {name}").format(state=status_word(state), name=data.get("acknowledged_by", "?"))
+    word = status_word(state)
+    return _("{state}, critical").format(state=word) if body.get("severity") == "critical" else word
 
 
 def _message(body: Mapping[str, Any]) -> str:
     """What it is about, how long it was, and what proves it."""
     data, evidence = body.get("data") or {}, body.get("evidence") or ()
     length = data.get("absent_s", data.get("blind_s"))
-    words = str(body.get("message", ""))
+    words = explained(str(data.get("code") or data.get("reason") or ""), str(body.get("message", "")), "")[0]
     if length is not None:
-        words += f", for {timedelta(seconds=round(float(length)))}"
+        words += _(", for {duration}").format(duration=timedelta(seconds=round(float(length))))
     if evidence:
-        words += f" [{', '.join(str(one.get('kind', '')) for one in evidence)}]"
+        words += f" [{', '.join(status_word(str(one.get('kind', ''))) for one in evidence)}]"
     if data.get("no_clip"):
-        words += f" (no clip: {data['no_clip']})"
+        words += _(" (no clip: {reason})").format(reason=data["no_clip"])
     return words
 
 

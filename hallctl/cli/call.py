@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from hallctl.cli.command import command
+from hallctl.cli.language import _
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.who import by_option
 
@@ -28,7 +29,7 @@ def call(
 ) -> int:
     """Call TICKET to WINDOW (a window's id). --json prints one object a reply and line."""
     if recall == (ticket is not None):
-        raise click.UsageError("Give a TICKET to call, or --recall.")
+        raise click.UsageError(_("Give a TICKET to call, or --recall."))
     name = "number.recall" if recall else "number.call"
     data = {"window": window, "ticket": ticket}
     return command(target_of(config, broker, site, controller), name, data, as_json=as_json)

@@ -1,8 +1,10 @@
 """``hallctl camera``: recordings through the live path, a look through a camera, a new scene for one."""
 
 import json
+import math
+import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,23 @@ from zoneinfo import ZoneInfo
 import click
 
 from hallctl.cli.command import command
+from hallctl.cli.language import _
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_OK, json_option, print_json, print_table
 from hallctl.cli.where import config_option, find_config
 from hallctl.cli.who import by_option
 from hallctl.clock import SystemClock
 from hallctl.config import LoadedHall, load_controller, load_hall
-from hallctl.config.posts import Attendance
+from hallctl.config.posts import Attendance, encloses_something
 from hallctl.controller.camerajob import camera_job, camera_of, find_model, posts_of, zones_of
 from hallctl.driver import CaptureSpec, StreamSpec
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError
+from hallctl.model import IDENTIFIER
 from hallctl.post import DutyCalendar
 
 Corners = list[tuple[float, float]]
+LONGEST_GRACE_S = 86400.0
 
 
 @click.group()
@@ -45,7 +50,13 @@ def camera() -> None:
     "--config", type=click.Path(path_type=Path, dir_okay=False), help="hall.yaml: its rules, zones and options."
 )
 @click.option("--camera", "name", metavar="ID", help="Which camera of hall.yaml; may be left out where there is one.")
-@click.option("--grace", type=click.FloatRange(min=0.5), metavar="S", help="Instead of the document's grace, seconds.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0.5, LONGEST_GRACE_S),
+    callback=lambda _context, _option, value: _seconds(value),
+    metavar="S",
+    help="Instead of the document's grace, seconds.",
+)
 @click.option(
     "--at",
     metavar="TIME",
@@ -78,10 +89,10 @@ def replay(
     if grace is not None:
         rules = rules.model_copy(update={"grace_s": grace})
     spec, zones = _source(hall, name, video, model, model_kind)
-    zones = {**(zones if not posts else {}), **dict(_post(text) for text in posts)}
+    zones = _posts(posts) or zones
     if not zones:
         raise ConfigError(
-            "no post is given", hint="--post X0,Y0,X1,Y1, or --config hall.yaml with posts of this camera"
+            _("no post is given"), hint=_("--post X0,Y0,X1,Y1, or --config hall.yaml with posts of this camera")
         )
     start, on_duty = _duty(hall, at)
     with tempfile.TemporaryDirectory(prefix="hallctl-replay-") as scratch:
@@ -106,7 +117,9 @@ def play(
         from hallctl.camera.detectors import load_detector  # noqa: PLC0415  # OpenCV belongs to the extra "camera"
         from hallctl.camera.replay import Replay  # noqa: PLC0415
     except ImportError as exc:
-        raise ConfigError(f"{exc.name} is not installed", hint="pip install 'hallctl[camera]'") from exc
+        raise ConfigError(
+            _("{name} is not installed").format(name=exc.name), hint="pip install 'hallctl[camera]'"
+        ) from exc
     detector = load_detector(Path(job.model), kind=job.model_kind, sha256=job.model_sha256)
     Replay(job, rules, detector, tell, start=start, on_duty=on_duty, keeps_clips=keeps_clips).run()
 
@@ -123,7 +136,9 @@ def calibrate(*, name: str, png: Path, seconds: float, config: Path | None, as_j
         from hallctl.camera.calibrate import as_png, drawn, look_through  # noqa: PLC0415  # needs the extra "camera"
         from hallctl.camera.detectors import load_detector  # noqa: PLC0415
     except ImportError as exc:
-        raise ConfigError(f"{exc.name} is not installed", hint="pip install 'hallctl[camera]'") from exc
+        raise ConfigError(
+            _("{name} is not installed").format(name=exc.name), hint="pip install 'hallctl[camera]'"
+        ) from exc
     found = load_controller(find_config(config))
     hall = _hall(found.hall)
     spec = camera_of(hall, name, SystemClock())
@@ -142,14 +157,22 @@ def calibrate(*, name: str, png: Path, seconds: float, config: Path | None, as_j
         print_json({"camera": name, **about, "posts": sorted(zones), "people": people, "png": str(png)})
         return EX_OK
     click.echo(
-        f"{name}: {look.codec} {look.size[0]}x{look.size[1]}, {look.fps:g} pictures/s, {_keys(look.key_every_s, mode)}"
+        _("{name}: {codec} {width}x{height}, {fps:g} pictures/s, {keys}").format(
+            name=name,
+            codec=look.codec,
+            width=look.size[0],
+            height=look.size[1],
+            fps=look.fps,
+            keys=_keys(look.key_every_s, mode),
+        )
     )
     rows = []
     for post in zones:
         best = max((one.score for one in look.found if one.post == post and one.counts), default=0.0)
-        rows.append((post, "somebody" if best >= job.min_score else "nobody", f"{best:.2f}"))
-    print_table(("post", "seen now", f"best score (needs {job.min_score:g})"), rows)
-    click.echo(f"drawn in {png}")
+        rows.append((post, _("somebody") if best >= job.min_score else _("nobody"), f"{best:.2f}"))
+    needed = _("best score (needs {score:g})").format(score=job.min_score)
+    print_table(("post", "seen now", needed), rows)
+    click.echo(_("drawn in {png}").format(png=png))
     return EX_OK
 
 
@@ -175,7 +198,9 @@ def _source(
 ) -> tuple[CaptureSpec, dict[str, Corners]]:
     """The recording in place of a camera's stream, with that camera's options, and its posts."""
     if not video.is_file():
-        raise ConfigError(f"there is no file {video}", hint="give a recording that FFmpeg reads")
+        raise ConfigError(
+            _("there is no file {video}").format(video=video), hint=_("give a recording that FFmpeg reads")
+        )
     stream = StreamSpec(str(video), str(video))
     given = {"model": str(model), "model_kind": model_kind, "model_sha256": None} if model else {}
     if hall is None:
@@ -183,7 +208,10 @@ def _source(
     zones = zones_of(hall.document)
     cameras = sorted({camera for views in zones.values() for camera in views})
     if name is None and len(cameras) != 1:
-        raise ConfigError(f"{hall.path} has {len(cameras)} cameras with posts", hint=f"--camera {'|'.join(cameras)}")
+        raise ConfigError(
+            _("{path} has {number} cameras with posts").format(path=hall.path, number=len(cameras)),
+            hint=f"--camera {'|'.join(cameras)}",
+        )
     chosen = name or cameras[0]
     spec = camera_of(hall, chosen, SystemClock())
     own = {"model": spec.model, "model_kind": spec.model_kind, "model_sha256": spec.model_sha256} | given
@@ -191,8 +219,29 @@ def _source(
     return made, posts_of(zones, chosen)
 
 
-def _post(text: str) -> tuple[str, Corners]:
-    name, given, numbers = text.rpartition("=")
+def _seconds(value: float | None) -> float | None:
+    if value is not None and math.isnan(value):  # which no range refuses
+        raise click.BadParameter("that is no number of seconds")
+    return value
+
+
+def _posts(texts: Sequence[str]) -> dict[str, Corners]:
+    """The posts of the command line; those without a name are post, post-2 and so on."""
+    posts: dict[str, Corners] = {}
+    for number, text in enumerate(texts, 1):
+        given, equals, numbers = text.rpartition("=")
+        name = given if equals else "post" if number == 1 else f"post-{number}"
+        if not re.match(IDENTIFIER, name):
+            message = _("--post {text}: {name} is no name").format(text=text, name=repr(name))
+            raise ConfigError(message, hint=_("small letters, digits and hyphens: w1"))
+        if name in posts:
+            message = _("--post {text}: there is a post {name} already").format(text=text, name=repr(name))
+            raise ConfigError(message, hint=_("give each post its own name"))
+        posts[name] = _corners(text, numbers)
+    return posts
+
+
+def _corners(text: str, numbers: str) -> Corners:
     try:
         values = [float(one) for one in numbers.split(",")]
     except ValueError:
@@ -200,22 +249,23 @@ def _post(text: str) -> tuple[str, Corners]:
     inside = all(0 <= value <= 1 for value in values)
     if len(values) == 4 and inside and values[0] < values[2] and values[1] < values[3]:
         x0, y0, x1, y1 = values
-        return name if given else "post", [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-    if len(values) >= 6 and len(values) % 2 == 0 and inside:
-        return name if given else "post", list(zip(values[::2], values[1::2], strict=True))
-    hint = "four numbers left,top,right,bottom, or at least three corners X,Y; all from 0 to 1"
-    raise ConfigError(f"--post {text}: that is no box and no polygon", hint=hint)
+        return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    corners = list(zip(values[::2], values[1::2], strict=False))
+    if len(values) >= 6 and len(values) % 2 == 0 and inside and encloses_something(corners):
+        return corners
+    hint = _("four numbers left,top,right,bottom, or at least three corners X,Y around it; all from 0 to 1")
+    raise ConfigError(_("--post {text}: that is no box and no polygon").format(text=text), hint=hint)
 
 
 def _duty(hall: LoadedHall | None, at: str | None) -> tuple[datetime, Callable[[datetime], bool]]:
     if at is None:
         return datetime(2026, 1, 1, tzinfo=UTC), lambda _now: True
     if hall is None:
-        raise ConfigError("--at needs the duty hours of a document", hint="--config hall.yaml")
+        raise ConfigError(_("--at needs the duty hours of a document"), hint="--config hall.yaml")
     try:
         local = datetime.fromisoformat(at)
     except ValueError as exc:
-        raise ConfigError(f"--at {at}: that is no time", hint="write 2026-11-23T09:00") from exc
+        raise ConfigError(_("--at {at}: that is no time").format(at=at), hint=_("write 2026-11-23T09:00")) from exc
     zone = ZoneInfo(hall.document.duty_hours.timezone)
     start = local if local.tzinfo else local.replace(tzinfo=zone)
     return start.astimezone(UTC), DutyCalendar(hall.document.duty_hours).on_duty
@@ -253,5 +303,7 @@ def _keys(key_every_s: float | None, mode: str) -> str:
     if key_every_s is None:
         return "fewer than two key frames came: every picture is decoded"
     if mode == "key":
-        return f"a key frame every {key_every_s:.1f} s: only they are decoded"
-    return f"a key frame every {key_every_s:.1f} s: every picture is decoded (shorten the camera's GOP to the check)"
+        return _("a key frame every {seconds:.1f} s: only they are decoded").format(seconds=key_every_s)
+    return _(
+        "a key frame every {seconds:.1f} s: every picture is decoded (shorten the camera's GOP to the check)"
+    ).format(seconds=key_every_s)

@@ -6,10 +6,21 @@ from pathlib import Path
 
 import click
 
+from hallctl.cli.language import _, counted
 from hallctl.cli.output import EX_CONFIG, EX_OK, json_option, print_json
 from hallctl.cli.running import Running, running_of
 from hallctl.cli.where import find_config
-from hallctl.config import ConfigErrors, ControllerConfig, LoadedHall, SecretRef, load_controller, load_hall, resolve
+from hallctl.cli.words import book_lines
+from hallctl.config import (
+    ConfigErrors,
+    ControllerConfig,
+    LoadedHall,
+    SecretRef,
+    check_private,
+    load_controller,
+    load_hall,
+    resolve,
+)
 from hallctl.config.base import Section
 from hallctl.config.problem import Loc, Problem, pointer_of
 from hallctl.driver import driver_names
@@ -23,7 +34,9 @@ _OF_A_HALL = ("/buses", "/terminals", "/windows")
 @click.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option("--hall", "hall_path", type=click.Path(path_type=Path), help="Check this hall document instead.")
-@click.option("--documents-only", is_flag=True, help="Don't look at the secret files that controller.yaml names.")
+@click.option(
+    "--documents-only", is_flag=True, help="Don't look at the files of secrets and keys that controller.yaml names."
+)
 @json_option
 def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, as_json: bool) -> int:
     """Check controller.yaml and the hall document that it names.
@@ -41,7 +54,7 @@ def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, 
     path = hall_path or (controller.hall if controller else None)
     hall = check_hall(load_hall(path)) if path else None
     errors += hall.problems if hall else ()
-    advice = advise(hall) if hall and not hall.fatal else ()
+    advice = advise(hall, secrets=not documents_only) if hall and not hall.fatal else ()
     running = running_of(controller) if controller and not hall_path and not documents_only else None
     if as_json:
         _print_json(errors, advice, hall, running)
@@ -63,12 +76,28 @@ def _controller(path: Path, errors: list[ConfigError], *, secrets: bool) -> Cont
         except ConfigError as exc:
             exc.pointer = pointer_of(loc)
             errors.append(exc)
+    if secrets:
+        errors += _keys(config)
     return config
 
 
+def _keys(config: ControllerConfig) -> Iterator[ConfigError]:
+    """Private keys that others may read: the daemon would refuse to connect with them."""
+    tls = config.broker.tls if config.broker else None
+    for name in ("identity", "key_file") if tls else ():
+        path = getattr(tls, name)
+        try:
+            if path is not None:
+                check_private(path)
+        except ConfigError as exc:
+            exc.pointer = pointer_of(("broker", "tls", name))
+            yield exc
+
+
 def _other_document(path: Path) -> ConfigError:
-    hint = f"check it by itself: hallctl check --hall {path}; or name the controller.yaml of its box"
-    return ConfigError(f"{path} is a hall document, not a controller.yaml", hint=hint, path=str(path))
+    hint = _("check it by itself: hallctl check --hall {path}; or name the controller.yaml of its box")
+    message = _("{path} is a hall document, not a controller.yaml").format(path=path)
+    return ConfigError(message, hint=hint.format(path=path), path=str(path))
 
 
 def _secrets(section: Section, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]:
@@ -84,26 +113,29 @@ def _print_words(
     errors: list[ConfigError], advice: tuple[Problem, ...], hall: LoadedHall | None, running: Running | None
 ) -> None:
     for error in errors:
-        click.echo(_line(error))
+        _tell(_line(error), error)
     for one in advice:
-        click.echo(f"advice: {_line(one)}")
+        _tell(_("advice: {line}").format(line=_line(one)), one)
     if hall and not hall.fatal:
         click.echo(_summary(hall))
-    click.echo(f"{counted(len(errors), 'mistake')}." if errors else "The configuration is right.")
+    mistakes = counted(len(errors), "mistake")
+    click.echo(_("{mistakes}.").format(mistakes=mistakes) if errors else _("The configuration is right."))
     if hall is None or hall.fatal:
-        click.echo("Nothing of it can run.")
+        click.echo(_("Nothing of it can run."))
     if running is not None and (words := running.words()):
         click.echo(words)
+
+
+def _tell(line: str, error: ConfigError) -> None:
+    """A mistake as the loader words it; below it, for whoever does not read English, what the book says."""
+    click.echo(line)
+    for words in book_lines(str(getattr(error, "code", ""))):
+        click.echo(f"  {words}")
 
 
 def _line(error: ConfigError) -> str:
     advice = f" ({error.hint})" if error.hint else ""
     return str(error) if error.line or not error.path else f"{error.path}: {error.message}{advice}"
-
-
-def counted(number: int, word: str, words: str = "") -> str:
-    """``1 bus``, ``2 buses``."""
-    return f"{number} {word if number == 1 else words or word + 's'}"
 
 
 def _summary(hall: LoadedHall) -> str:
@@ -113,10 +145,10 @@ def _summary(hall: LoadedHall) -> str:
         f"{counted(len(document.windows), 'window')}, {counted(len(document.terminals), 'terminal')}, "
         f"{counted(len(document.buses), 'bus', 'buses')}, {counted(len(document.tickets), 'ticket layout')}",
         *(f"  {name}: {drivers[name]}" for name in sorted(drivers)),
-        f"installed drivers: {', '.join(driver_names()) or 'none'}",
+        _("installed drivers: {names}").format(names=", ".join(driver_names()) or _("none")),
     ]
     if hall.quarantined:
-        lines.append(f"left out until they are corrected: {', '.join(sorted(hall.quarantined))}")
+        lines.append(_("left out until they are corrected: {names}").format(names=", ".join(sorted(hall.quarantined))))
     return "\n".join(lines)
 
 

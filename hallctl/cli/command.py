@@ -5,22 +5,26 @@ from typing import Any
 
 import click
 
-from hallctl.cli.link import Target, with_session
+from hallctl.cli.language import _, marked
+from hallctl.cli.link import Target, reach
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json
 from hallctl.cli.who import who
+from hallctl.cli.words import error_line, explained, hint_line, warning_line
 from hallctl.clock import SystemClock
 from hallctl.fleet import send_command
+from hallctl.fleet.request import EXPIRES_S
+from hallctl.local.words import EXPIRES_S as LOCAL_S
 from hallctl.model import Reply, ReplyState
 
 _WORDS: Mapping[ReplyState, str] = {
-    ReplyState.ACCEPTED: "accepted",
-    ReplyState.IN_PROGRESS: "in progress",
-    ReplyState.SUCCEEDED: "done",
-    ReplyState.FAILED: "failed",
-    ReplyState.REJECTED: "refused",
-    ReplyState.TIMED_OUT: "timed out",
-    ReplyState.EXPIRED: "expired, nothing was done",
-    ReplyState.UNKNOWN: "it is not known whether it was done",
+    ReplyState.ACCEPTED: marked("accepted"),
+    ReplyState.IN_PROGRESS: marked("in progress"),
+    ReplyState.SUCCEEDED: marked("done"),
+    ReplyState.FAILED: marked("failed"),
+    ReplyState.REJECTED: marked("refused"),
+    ReplyState.TIMED_OUT: marked("timed out"),
+    ReplyState.EXPIRED: marked("expired, nothing was done"),
+    ReplyState.UNKNOWN: marked("it is not known whether it was done"),
 }
 
 
@@ -32,15 +36,23 @@ def command(target: Target, name: str, data: Mapping[str, Any], *, as_json: bool
 
 
 def ask(
-    target: Target, name: str, data: Mapping[str, Any], *, on_progress: Callable[[Reply], None] = lambda _reply: None
+    target: Target,
+    name: str,
+    data: Mapping[str, Any],
+    *,
+    on_progress: Callable[[Reply], None] = lambda _reply: None,
+    wait_s: float = EXPIRES_S,
 ) -> Reply:
-    """Send a command and give its final reply."""
+    """Send a command and give its final reply, which may take ``wait_s``."""
     topics = target.topics
     wanted = {key: readable(value) for key, value in data.items() if value is not None}
-    by = who()
-    return with_session(
+    by, clock = who(), SystemClock()
+    return reach(
         target,
-        lambda session: send_command(session, topics, name, wanted, SystemClock(), by=by, on_progress=on_progress),
+        lambda client: client.command(name, wanted, by=by, expires_s=max(wait_s, LOCAL_S), on_progress=on_progress),
+        lambda session: send_command(
+            session, topics, name, wanted, clock, timeout_s=wait_s, by=by, on_progress=on_progress
+        ),
     )
 
 
@@ -69,13 +81,17 @@ def print_reply(reply: Reply, *, as_json: bool) -> None:
         return
     failed = reply.state.final and reply.state is not ReplyState.SUCCEEDED
     code = f" [{reply.code}]" if reply.code else ""
-    message = f": {reply.message}" if reply.message else ""
-    prefix = "error: " if failed else ""
-    click.echo(f"{prefix}{_WORDS[reply.state]}{message}{code}", err=failed)
-    if reply.hint:
-        click.echo(f"hint: {reply.hint}", err=True)
+    message, hint = explained(reply.code, reply.message, reply.hint) if reply.code else (reply.message, reply.hint)
+    words = _(_WORDS[reply.state]) + (f": {message}" if message and message != reply.code else "") + code
+    click.echo(error_line(words) if failed else words, err=failed)
+    if hint:
+        click.echo(hint_line(hint), err=True)
     for line in _partly(reply.data):
         click.echo(line, err=True)
+
+
+def _why(why: Mapping[str, Any]) -> str:
+    return explained(str(why.get("code", "")), str(why.get("message", "")), "")[0]
 
 
 def _partly(data: Mapping[str, Any]) -> list[str]:
@@ -83,4 +99,4 @@ def _partly(data: Mapping[str, Any]) -> list[str]:
     failed = data.get("failed")
     if not isinstance(failed, Mapping):
         return []
-    return [f"warning: {name}: {why.get('message', '')}" for name, why in failed.items() if isinstance(why, Mapping)]
+    return [warning_line(f"{name}: {_why(why)}") for name, why in failed.items() if isinstance(why, Mapping)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hallctl.cli.language import _
 from hallctl.cli.output import EX_FAILED, EX_OK, json_option, print_json, report_error
 from hallctl.clock import SystemClock
 from hallctl.controller.discover import Draft, ask_bus, ask_network, hosts_of, listen_on_bus, local_ports
@@ -66,9 +67,9 @@ def discover(
     holds are busy: stop it first. Exit code 1: a port could not be asked.
     """
     if (addresses or listen_s) and not buses:
-        raise click.UsageError("--addresses and --listen need a --bus.")
+        raise click.UsageError(_("--addresses and --listen need a --bus."))
     if ports and not ranges:
-        raise click.UsageError("--port needs a --net.")
+        raise click.UsageError(_("--port needs a --net."))
     try:
         plugins = _plugins(drivers)
         search = _Search(buses, ranges, ports, _range(addresses), listen_s or 0.0, plugins)
@@ -97,9 +98,9 @@ def _plugins(names: tuple[str, ...]) -> list[DriverPlugin]:
 def _range(text: str | None) -> range | None:
     if text is None:
         return None
-    first, _, last = text.partition("-")
+    first, _dash, last = text.partition("-")
     if not (first.isdecimal() and (last or first).isdecimal() and 0 <= int(first) <= int(last or first) <= 65534):
-        raise click.UsageError(f"--addresses {text}: write FIRST-LAST, such as 1-32.")
+        raise click.UsageError(_("--addresses {text}: write FIRST-LAST, such as 1-32.").format(text=text))
     return range(int(first), int(last or first) + 1)
 
 
@@ -134,7 +135,7 @@ async def _search(search: _Search, tell: Found) -> bool:
     hosts = [host for text in search.ranges for host in hosts_of(text)]
     results = [await _tolerant(_one_bus(name, search, tell)) for name in dict.fromkeys(buses)]
     if hosts:
-        _say(f"asking {len(hosts)} hosts")
+        _say(_("asking {number} hosts").format(number=len(hosts)))
         async for find in ask_network(hosts, _of_network(search.plugins), SystemClock(), ports=search.ports):
             tell("", find)
     return not all(results)
@@ -156,18 +157,30 @@ async def _one_bus(name: str, search: _Search, tell: Found) -> None:
     strangers = [plugin for plugin in families if line not in (None, plugin.line)]
     families = [plugin for plugin in families if plugin not in strangers]
     for plugin in strangers:
-        _say(f"{name}: {plugin.name} talks {plugin.line}; with {options_of(plugin.line)} in the port it is asked, too")
+        _say(
+            _("{name}: {driver} talks {line}; with {options} in the port it is asked, too").format(
+                name=name, driver=plugin.name, line=plugin.line, options=options_of(plugin.line)
+            )
+        )
     asked = [plugin for plugin in families if plugin.addresses]
     progress = _Progress(name)
     async for find in ask_bus(port, asked, clock, addresses=search.addresses, progress=progress):
         tell(name, find)
     mute = [plugin.name for plugin in families if not plugin.addresses]
     if search.listen_s:
-        _say(f"{name}: listening for {search.listen_s:g} s: press a key on each pad and keypad")
+        _say(
+            _("{name}: listening for {listen_s:g} s: press a key on each pad and keypad").format(
+                name=name, listen_s=search.listen_s
+            )
+        )
         async for heard in listen_on_bus(port, families, clock, search.listen_s):
             tell(name, heard)
     elif mute:
-        _say(f"{name}: devices of {', '.join(mute)} answer no question; --listen 60 and a key press show them")
+        _say(
+            _("{name}: devices of {names} answer no question; --listen 60 and a key press show them").format(
+                name=name, names=", ".join(mute)
+            )
+        )
 
 
 class _Progress:
@@ -180,7 +193,7 @@ class _Progress:
     def __call__(self, driver: str, _address: int) -> None:
         if driver not in self._told:
             self._told.add(driver)
-            _say(f"{self._port}: asking for {driver}")
+            _say(_("{port}: asking for {driver}").format(port=self._port, driver=driver))
 
 
 def _of_network(plugins: list[DriverPlugin]) -> Iterator[DriverPlugin]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from hallctl.cli.command import command
+from hallctl.cli.language import _
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.who import by_option
 
@@ -43,7 +44,7 @@ def display(
     """
     light = lit is not None or brightness is not None
     if (text is not None) + clear + light != 1:
-        raise click.UsageError("Give one of: --text; --clear; --on, --off or --brightness.")
+        raise click.UsageError(_("Give one of: --text; --clear; --on, --off or --brightness."))
     target = target_of(config, broker, site, controller)
     if light:
         wishes = {"on": lit, "brightness": brightness}

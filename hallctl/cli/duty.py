@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from hallctl.cli.command import command
+from hallctl.cli.language import _
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_OK, json_option, print_json, print_table
 from hallctl.cli.where import config_option, find_config
@@ -43,7 +44,9 @@ def show(*, begin: str | None, days: int, config: Path | None, as_json: bool) ->
         for one in found:
             print_json({"date": one.day.isoformat(), "spans": [list(pair) for pair in _spans(one)], "why": one.why})
         return EX_OK
-    rows = [(f"{one.day} {one.day:%a}", ", ".join(map("-".join, _spans(one))) or "no duty", one.why) for one in found]
+    rows = [
+        (f"{one.day} {one.day:%a}", ", ".join(map("-".join, _spans(one))) or _("no duty"), one.why) for one in found
+    ]
     print_table(("day", "hours", "why"), rows)
     return EX_OK
 
@@ -69,7 +72,7 @@ def set_(
 ) -> int:
     """Set the hours of one day on a controller, whatever hall.yaml and the calendar say."""
     if (bool(spans), closed, as_usual).count(True) != 1:
-        raise click.UsageError("Give hours (09:00-12:00), --closed, or --as-usual.")
+        raise click.UsageError(_("Give hours (09:00-12:00), --closed, or --as-usual."))
     data: dict[str, Any] = {"date": _day(day).isoformat()}
     if not as_usual:
         data["spans"] = [dict(zip(("start", "end"), _span(span), strict=True)) for span in spans]
@@ -84,11 +87,15 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as exc:
-        raise ConfigError(f"{text!r} is no day", hint="write YYYY-MM-DD, such as 2026-10-01") from exc
+        raise ConfigError(
+            _("{text!r} is no day").format(text=text), hint=_("write YYYY-MM-DD, such as 2026-10-01")
+        ) from exc
 
 
 def _span(text: str) -> tuple[str, str]:
     start, dash, end = text.partition("-")
     if not dash:
-        raise ConfigError(f"{text!r} are no hours", hint="write HH:MM-HH:MM, such as 09:00-12:00")
+        raise ConfigError(
+            _("{text!r} are no hours").format(text=text), hint=_("write HH:MM-HH:MM, such as 09:00-12:00")
+        )
     return start.strip(), end.strip()

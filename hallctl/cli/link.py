@@ -1,4 +1,8 @@
-"""How a command reaches the broker: options, settings, a session for one piece of work."""
+"""How a command reaches a hall: options and settings, the broker, or the socket of the daemon on this very box.
+
+The socket goes first where the controller.yaml that is meant is this box's and no --broker is given; where nobody
+listens at it, the broker is asked as from anywhere else.
+"""
 
 import asyncio
 import os
@@ -12,12 +16,14 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
+from hallctl.cli.language import _
 from hallctl.cli.output import json_option
 from hallctl.cli.where import config_option, find_config
 from hallctl.config import load_controller, resolve
-from hallctl.config.controller import Broker
-from hallctl.errors import ConfigError
+from hallctl.config.controller import Broker, ControllerConfig
+from hallctl.errors import ConfigError, HallctlError, LocalError
 from hallctl.link import BrokerSettings, Session, Tls, Topics
+from hallctl.local import LocalClient, socket_paths
 
 _TLS_KEY = "hallctl.tls"
 T = TypeVar("T")
@@ -29,17 +35,23 @@ PASSWORD_VARIABLE = "HALLCTL_BROKER_PASSWORD"  # noqa: S105  # the name of a var
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which broker, and which controller behind it; ``+`` means every one."""
+    """Which broker, and which controller behind it; ``+`` means every one.
 
-    settings: BrokerSettings
+    ``sockets``: where the controller's own daemon may listen, when it is the one of this box. ``no_broker``: why there
+    are no ``settings``.
+    """
+
+    settings: BrokerSettings | None
     site: str = "+"
     controller: str = "+"
+    sockets: tuple[Path, ...] = ()
+    no_broker: HallctlError | None = None
 
     @property
     def topics(self) -> Topics:
         """The one controller's topics. Raises ``click.UsageError`` when none is named."""
         if "+" in (self.site, self.controller):
-            raise click.UsageError("Name one controller: --site SITE --controller ID.")
+            raise click.UsageError(_("Name one controller: --site SITE --controller ID."))
         return Topics(self.site, self.controller)
 
 
@@ -88,18 +100,32 @@ def target_of(config: Path | None, broker: str | None, site: str | None, control
         return Target(_from_url(broker), site or "+", controller or "+")
     path = find_config(config)
     document = load_controller(path)
+    own = (site or document.site, controller or document.controller) == (document.site, document.controller)
+    sockets = socket_paths(document.state_dir) if own else ()
+    settings, no_broker = _broker_of(document, str(path))
+    if document.broker is not None and no_broker is not None and not any(map(Path.exists, sockets)):
+        raise no_broker
+    return Target(settings, site or document.site, controller or document.controller, sockets, no_broker)
+
+
+def _broker_of(document: ControllerConfig, path: str) -> tuple[BrokerSettings | None, HallctlError | None]:
     if document.broker is None:
-        hint = "add a broker to it, or give --broker mqtt://HOST"
-        raise ConfigError("names no broker: this box works alone", path=str(path), hint=hint)
-    settings = _from_document(document.broker, str(path))
-    return Target(settings, site or document.site, controller or document.controller)
+        hint = "start its daemon and ask at the box, add a broker to it, or give --broker mqtt://HOST"
+        return None, ConfigError(_("names no broker: this box works alone"), path=path, hint=hint)
+    try:
+        return _from_document(document.broker, path), None
+    except HallctlError as exc:
+        return None, exc
 
 
 def with_session(target: Target, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Connect, do the work, say good-bye. Raises ``LinkError``."""
+    """Connect to the broker, do the work, say good-bye. Raises ``LinkError``, or why no broker can be asked."""
+    settings = target.settings
+    if settings is None:
+        raise target.no_broker or ConfigError("no broker is named")
 
     async def run() -> T:
-        session = Session(target.settings)
+        session = Session(settings)
         await session.connect()
         try:
             return await work(session)
@@ -107,6 +133,41 @@ def with_session(target: Target, work: Callable[[Session], Awaitable[T]]) -> T:
             await session.disconnect()
 
     return asyncio.run(run())
+
+
+def reach(target: Target, here: Callable[[LocalClient], Awaitable[T]], there: Callable[[Session], Awaitable[T]]) -> T:
+    """Do the work over the daemon's socket where it listens on this box, else over the broker.
+
+    Raises ``LocalError`` or ``LinkError``.
+    """
+    done = asyncio.run(_at_the_box(target, here))
+    return done[0] if done else with_session(target, there)
+
+
+async def _at_the_box(target: Target, work: Callable[[LocalClient], Awaitable[T]]) -> tuple[T] | None:
+    """``None``: the daemon can't be asked here, but a broker can be."""
+    client = await open_local(target)
+    if client is None:
+        return None
+    async with client:
+        return (await work(client),)
+
+
+async def open_local(target: Target, *, or_broker: bool = True) -> LocalClient | None:
+    """The daemon of this box; ``None``: a broker has to be asked.
+
+    Raises ``LocalError`` where there is none either, or where it is no way out (``or_broker``).
+    """
+    if not target.sockets:
+        return None
+    try:
+        return await LocalClient.find(target.sockets, target.site, target.controller)
+    except LocalError as exc:
+        if not or_broker:
+            raise
+        if target.settings is None and isinstance(target.no_broker, ConfigError) and exc.code != "local.other":
+            raise
+        return None
 
 
 def _client_id() -> str:
@@ -119,9 +180,9 @@ def _from_document(broker: Broker, path: str) -> BrokerSettings:
     tls = broker.tls
     if tls is not None and (tls.identity or tls.cert_file) and own.cert_file is None:
         raise ConfigError(
-            "this box's certificate is for its daemon: a second connection with it would throw the daemon out",
+            _("this box's certificate is for its daemon: a second connection with it would throw the daemon out"),
             path=path,
-            hint="use a certificate of your own: --cert FILE (--broker mqtts://HOST:8884), docs/security.md",
+            hint=_("use a certificate of your own: --cert FILE (--broker mqtts://HOST:8884), docs/security.md"),
         )
     return BrokerSettings(
         host=broker.host,
@@ -141,15 +202,19 @@ def _from_url(url: str) -> BrokerSettings:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as exc:
-        raise click.UsageError(f"--broker {url}: {exc}; write mqtt://HOST:PORT.") from exc
+        raise click.UsageError(_("--broker {url}: {exc}; write mqtt://HOST:PORT.").format(url=url, exc=exc)) from exc
     if parts.scheme not in ("mqtt", "mqtts") or not host or parts.path not in ("", "/"):
-        raise click.UsageError("--broker: write mqtt://[user@]HOST[:PORT], or mqtts:// for TLS.")
+        raise click.UsageError(_("--broker: write mqtt://[user@]HOST[:PORT], or mqtts:// for TLS."))
     if parts.password is not None:
-        raise click.UsageError(f"--broker: a password in the URL is seen by everybody here; set ${PASSWORD_VARIABLE}.")
+        raise click.UsageError(
+            _("--broker: a password in the URL is seen by everybody here; set ${variable}.").format(
+                variable=PASSWORD_VARIABLE
+            )
+        )
     secure = parts.scheme == "mqtts"
     own = _own_tls()
     if not secure and _given():
-        raise click.UsageError("--cafile, --cert and --key are for TLS: write --broker mqtts://HOST.")
+        raise click.UsageError(_("--cafile, --cert and --key are for TLS: write --broker mqtts://HOST."))
     return BrokerSettings(
         host=host,
         port=port or (8883 if secure else 1883),
@@ -176,7 +241,7 @@ def _own_tls() -> Tls:
     given = _given()
     named = {name: given.get(name) or _path(os.environ.get(variable)) for name, variable in TLS_VARIABLES.items()}
     if named["key"] is not None and named["cert"] is None:
-        raise click.UsageError("--key goes with --cert.")
+        raise click.UsageError(_("--key goes with --cert."))
     return Tls(named["cafile"], named["cert"], named["key"])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from hallctl.cli.language import _
 from hallctl.driver import Simulator, WireSimulator
 from hallctl.errors import ConfigError
 
@@ -48,7 +49,7 @@ class Watch:
 
     def _tell(self, name: str, refused: list[str]) -> None:
         for what in refused[self._told[name] :]:
-            click.echo(f"{name}{': ' if name else ''}refused: {what}", err=True)
+            click.echo((f"{name}: " if name else "") + _("refused: {what}").format(what=what), err=True)
         self._told[name] = len(refused)
 
 
@@ -56,7 +57,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise ConfigError(f"{folder}: {exc.strerror or exc}", hint="name a folder that can be made") from exc
+        raise ConfigError(f"{folder}: {exc.strerror or exc}", hint=_("name a folder that can be made")) from exc
 
 
 def _keep(folder: Path, name: str, picture: bytes) -> None:
@@ -65,4 +66,4 @@ def _keep(folder: Path, name: str, picture: bytes) -> None:
     try:
         path.write_bytes(picture)
     except OSError as exc:  # a full disk stops no device
-        click.echo(f"warning: {path}: {exc.strerror or exc}", err=True)
+        click.echo(_("warning: {path}: {strerror}").format(path=path, strerror=exc.strerror or exc), err=True)

@@ -4,9 +4,12 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 the configuration is wrong (sysexi
 """
 
 from importlib import import_module
+from typing import Any
 
 import click
 
+from hallctl.cli.language import click_speaks
+from hallctl.cli.localised import localised
 from hallctl.cli.output import prepare_output, report_error
 from hallctl.errors import HallctlError
 
@@ -15,6 +18,10 @@ COMMANDS = (
     "check",
     "run",
     "status",
+    "diagnose",
+    "top",
+    "trace",
+    "log-level",
     "ticket",
     "printer",
     "call",
@@ -25,6 +32,8 @@ COMMANDS = (
     "duty",
     "fleet",
     "enroll",
+    "backup",
+    "restore",
     "sim",
 )
 
@@ -40,8 +49,14 @@ class Commands(click.Group):
         """The command that stands in the module of its name."""
         if cmd_name not in COMMANDS:
             return None
-        found = getattr(import_module(f"hallctl.cli.{cmd_name}"), cmd_name)
-        return found if isinstance(found, click.Command) else None
+        name = cmd_name.replace("-", "_")
+        found = getattr(import_module(f"hallctl.cli.{name}"), name)
+        return localised(found) if isinstance(found, click.Command) else None
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run with help and click's own words in the language of the locale."""
+        with click_speaks():
+            return click.Group.main(localised(self), *args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> None:
         """Run a command: what it returns is the exit code, what it raises is told without a traceback."""

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hallctl.cli.language import _
+from hallctl.cli.words import book_lines, error_line, lines_of
 from hallctl.config import ConfigErrors
 from hallctl.errors import ConfigError, HallctlError
 
@@ -33,12 +35,13 @@ def report_error(exc: HallctlError) -> int:
     match exc:
         case ConfigErrors():
             for error in exc.errors:
-                _tell(str(error), "")
-            _tell(exc.message, "")
+                for line in (error_line(str(error)), *book_lines(str(getattr(error, "code", "")))):
+                    click.echo(line, err=True)
+            click.echo(error_line(exc.message), err=True)
         case ConfigError(path=str(path)) if path:
-            _tell(f"{path}: {exc.message}" if not exc.line else f"{path}:{exc.line}: {exc.message}", exc.hint)
+            _tell(exc, f"{path}: {exc.message}" if not exc.line else f"{path}:{exc.line}: {exc.message}")
         case _:
-            _tell(exc.message, exc.hint)
+            _tell(exc, exc.message)
     return EX_CONFIG if isinstance(exc, ConfigError | ConfigErrors) else EX_FAILED
 
 
@@ -48,10 +51,13 @@ def print_json(value: object) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """A table as wide as its content where nobody looks (a pipe), as wide as the terminal where somebody does."""
+    """A table with translated ``headings`` (literals: they are collected).
+
+    As wide as its content where nobody looks (a pipe), as wide as the terminal where somebody does.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(_(heading), overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     console = Console(file=sys.stdout, highlight=False)
@@ -71,7 +77,6 @@ def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _tell(message: str, hint: str) -> None:
-    click.echo(f"error: {message}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
+def _tell(exc: HallctlError, message: str) -> None:
+    for line in lines_of(str(getattr(exc, "code", "")), message, exc.hint):
+        click.echo(line, err=True)

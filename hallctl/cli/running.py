@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from hallctl.cli.language import _
 from hallctl.config import ControllerConfig
 from hallctl.errors import TwinError
 from hallctl.twin import TWIN_FOLDER, TwinStore
@@ -20,14 +21,14 @@ class Running:
     def words(self) -> str:
         """A line for a technician; empty where hall.yaml runs, as everybody expects."""
         if self.problem:
-            return f"advice: which document runs can't be told: {self.problem}"
+            return _("advice: which document runs can't be told: {problem}").format(problem=self.problem)
         if not self.version:
             return ""
-        trial = ", on trial" if self.on_trial else ""
-        return (
-            f"The daemon runs version {self.version} of the centre's document ({self.hash[:12]}{trial}), "
-            "not hall.yaml: that is only what the box falls back to. docs/operations.md says how to leave it."
-        )
+        trial = _(", on trial") if self.on_trial else ""
+        return _(
+            "The daemon runs version {version} of the centre's document ({hash}{trial}), not hall.yaml: "
+            "that is only what the box falls back to. docs/operations.md says how to leave it."
+        ).format(version=self.version, hash=self.hash[:12], trial=trial)
 
     def values(self) -> dict[str, Any]:
         """The same for --json."""

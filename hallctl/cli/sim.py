@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from hallctl.cli.language import _
 from hallctl.cli.look import Watch
 from hallctl.cli.output import EX_OK, json_option, print_json, print_table
 from hallctl.driver import (
@@ -90,18 +91,22 @@ def sim(
 
 def _check_usage(played: Sequence[Device], listen: str | None, pty_path: str | None, visit: str | None) -> None:
     if not played:
-        raise click.UsageError("Name a FAMILY, or see --list.")
+        raise click.UsageError(_("Name a FAMILY, or see --list."))
     if sum(place is not None for place in (listen, pty_path, visit)) != 1:
-        raise click.UsageError("Give exactly one of --listen HOST:PORT, --pty PATH and --visit URL.")
+        raise click.UsageError(_("Give exactly one of --listen HOST:PORT, --pty PATH and --visit URL."))
     if len(played) > 1 and pty_path is None:
-        raise click.UsageError("Several devices share a pseudo-terminal: use --pty PATH.")
+        raise click.UsageError(_("Several devices share a pseudo-terminal: use --pty PATH."))
 
 
 def _device(text: str) -> Device:
-    family, _, rest = text.partition(":")
-    number, _, fault = rest.partition(":")
+    family, _colon, rest = text.partition(":")
+    number, _colon, fault = rest.partition(":")
     if number and not (number.isascii() and number.isdigit()):
-        raise click.UsageError(f"--device {text}: {number!r} is no address; write FAMILY:N or FAMILY:N:FAULT.")
+        raise click.UsageError(
+            _("--device {text}: {number!r} is no address; write FAMILY:N or FAMILY:N:FAULT.").format(
+                text=text, number=number
+            )
+        )
     return Device(family, int(number) if number else None, fault or None)
 
 
@@ -110,9 +115,9 @@ def _simulator(device: Device) -> Simulator:
 
 
 def _host_and_port(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
+    host, _colon, port = listen.rpartition(":")
     if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise click.UsageError(f"--listen {listen}: write HOST:PORT, such as 127.0.0.1:9100.")
+        raise click.UsageError(_("--listen {listen}: write HOST:PORT, such as 127.0.0.1:9100.").format(listen=listen))
     return host.strip("[]"), int(port)
 
 
@@ -137,13 +142,13 @@ def _host(
 ) -> contextlib.AbstractAsyncContextManager[str]:
     """The wire that the devices are put on, or the page that one opens."""
     if isinstance(simulators[0], VisitingSimulator) != (visit is not None):
-        raise click.UsageError("A tablet opens a page: --visit URL. Every other device is put on a wire.")
+        raise click.UsageError(_("A tablet opens a page: --visit URL. Every other device is put on a wire."))
     if visit is not None:
         return _visiting(simulators[0], visit)
     wired = [simulator for simulator in simulators if isinstance(simulator, WireSimulator)]
     if listen is None:
         if len(wired) < len(simulators):
-            raise click.UsageError("A camera serves a stream: use --listen HOST:PORT.")
+            raise click.UsageError(_("A camera serves a stream: use --listen HOST:PORT."))
         return on_pty(wired, pty_path)
     host, port = _host_and_port(listen)
     match simulators[0]:
@@ -151,7 +156,7 @@ def _host(
             return stream.serve(host, port)
         case WireSimulator() as wire:
             return on_tcp(wire, host, port)
-    raise click.UsageError("This family has no simulator that can be served.")
+    raise click.UsageError(_("This family has no simulator that can be served."))
 
 
 @contextlib.asynccontextmanager

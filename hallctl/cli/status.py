@@ -8,13 +8,16 @@ from typing import Any
 import click
 from rich.text import Text
 
-from hallctl.cli.link import Target, link_options, target_of, with_session
+from hallctl.cli.language import _
+from hallctl.cli.link import Target, link_options, reach, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
+from hallctl.cli.words import code_word, explained, status_word
 from hallctl.clock import SystemClock
-from hallctl.fleet import ControllerStatus, ControllerView, HallReader, TerminalStatusNow
-from hallctl.link import Session
+from hallctl.fleet import ControllerStatus, ControllerView, HallBook, HallReader, TerminalStatusNow
+from hallctl.link import Message, Session
 from hallctl.link.configuration import ApplyStatus, Reported
 from hallctl.link.payloads import FaultPayload
+from hallctl.local import LocalClient
 
 _COLOURS = {"online": "green", "offline": "red", "quarantined": "red", "starting": "yellow", "unknown": "yellow"}
 
@@ -28,19 +31,34 @@ def status(*, config: Path | None, broker: str | None, site: str | None, control
     controller is not online. --json prints one document a controller and line.
     """
     target = target_of(config, broker, site, controller)
-    views = with_session(target, lambda session: _read(session, target))
+    views = reach(target, _read_here, lambda session: _read(session, target))
     now = SystemClock().now()
     if not views:
-        click.echo(f"error: no controller {target.controller} of site {target.site} is known to the broker", err=True)
         click.echo(
-            "hint: has it ever been connected? check site and controller in its controller.yaml, and whether this user "
-            "may read them (the broker's access list)",
+            _("no controller {controller} of site {site} is known to the broker").format(
+                controller=target.controller, site=target.site
+            ),
+            err=True,
+        )
+        click.echo(
+            _(
+                "hint: has it ever been connected? check site and controller in its controller.yaml, and "
+                "whether this user may read them (the broker's access list)"
+            ),
             err=True,
         )
         return EX_FAILED
     for view in views:
         _show(view, now, as_json=as_json)
     return EX_OK if all(view.status(now).status == "online" for view in views) else EX_FAILED
+
+
+async def _read_here(client: LocalClient) -> list[ControllerView]:
+    """At the box itself: what its daemon would have retained at the broker."""
+    book = HallBook(SystemClock())
+    async for record in client.stream("retained", {}):
+        book.take(Message(record["topic"], record["payload"].encode(), retain=False, qos=0, mid=0))
+    return list(book.controllers.values())
 
 
 async def _read(session: Session, target: Target) -> list[ControllerView]:
@@ -63,46 +81,56 @@ def _show(view: ControllerView, now: datetime, *, as_json: bool) -> None:
     if rows:
         print_table(("terminal", "driver", "status", "since", "what is wrong", "what to do"), rows)
     if view.alerts:
-        click.echo(f"open alerts: {len(view.alerts)}, see `hallctl alerts`")
+        click.echo(_("open alerts: {number}, see `hallctl alerts`").format(number=len(view.alerts)))
 
 
 def _headline(view: ControllerView, controller: ControllerStatus) -> str:
     name = f" ({view.state.name})" if view.state and view.state.name else ""
-    since = f" since {local_time(controller.since)}" if controller.since else ""
-    reason = f", {controller.reason}" if controller.reason else ""
-    return f"{view.topics.site}/{view.topics.controller}{name}: {controller.status}{since}{reason}"
+    since = _(" since {time}").format(time=local_time(controller.since)) if controller.since else ""
+    reason = f", {code_word(controller.reason)}" if controller.reason else ""
+    return f"{view.topics.site}/{view.topics.controller}{name}: {status_word(controller.status)}{since}{reason}"
 
 
 def _configuration(reported: Reported | None) -> Iterator[str]:
     """Which hall document runs, and what became of the newest that the centre wanted."""
     if reported is None:
         return
-    own = "its own hall.yaml" if not reported.applied_version else f"version {reported.applied_version} of the centre"
-    yield f"runs {own}"
+    own = (
+        _("its own hall.yaml")
+        if not reported.applied_version
+        else _("version {version} of the centre").format(version=reported.applied_version)
+    )
+    yield _("runs {own}").format(own=own)
     if not reported.errors and reported.status in (ApplyStatus.APPLIED, ApplyStatus.PARTIAL):
         return
-    what = f"version {reported.desired_version}" if reported.desired_version else "the document"
-    yield f"{what}: {reported.status.value.replace('_', ' ')}, {local_time(reported.at)}"
+    what = (
+        _("version {version}").format(version=reported.desired_version)
+        if reported.desired_version
+        else _("the document")
+    )
+    yield f"{what}: {status_word(reported.status.value)}, {local_time(reported.at)}"
     for mistake in reported.errors:
-        hint = f" ({mistake.hint})" if mistake.hint else ""
-        yield f"  {mistake.pointer or 'document'}: {mistake.message or mistake.code}{hint}"
+        message, hint = explained(mistake.code, mistake.message, mistake.hint)
+        yield f"  {mistake.pointer or _('document')}: {message}" + (f" ({hint})" if hint else "")
     if reported.errors_cut:
-        yield f"  and {reported.errors_cut} more"
+        yield _("  and {number} more").format(number=reported.errors_cut)
 
 
 def _rows(terminal: TerminalStatusNow) -> Iterator[tuple[str | Text, ...]]:
-    wrong = [(terminal.message or terminal.reason, terminal.hint)] if terminal.message or terminal.reason else []
-    wrong += [(_fault(fault), fault.hint) for fault in terminal.faults]
+    own = explained(terminal.reason, terminal.message, terminal.hint)
+    wrong = [own] if any(own) else []
+    wrong += [_fault(fault) for fault in terminal.faults]
     first, *others = wrong or [("", "")]
-    status = Text(terminal.status, _COLOURS.get(terminal.status, ""))
+    status = Text(status_word(terminal.status), _COLOURS.get(terminal.status, ""))
     yield terminal.terminal, terminal.driver, status, local_time(terminal.since), *first
     for other in others:
         yield "", "", "", "", *other
 
 
-def _fault(fault: FaultPayload) -> str:
-    since = f" (since {local_time(fault.since)})" if fault.since else ""
-    return f"{fault.message or fault.code}{since}"
+def _fault(fault: FaultPayload) -> tuple[str, str]:
+    since = _(" (since {time})").format(time=local_time(fault.since)) if fault.since else ""
+    message, hint = explained(fault.code, fault.message, fault.hint)
+    return f"{message}{since}", hint
 
 
 def _described(

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from hallctl.cli.command import ask, print_reply, readable
+from hallctl.cli.language import _
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, json_option, print_json
 from hallctl.cli.where import config_option, find_config
@@ -72,12 +73,21 @@ def _tell_paper(reply: Reply) -> None:
     """Which printer to go to, how sure the ticket is on its paper, and why it is not the printer that was named."""
     printer, confirmed_by = reply.data.get("printer"), reply.data.get("confirmed_by")
     if reply.state is ReplyState.SUCCEEDED and printer:
-        sure = f"confirmed by {confirmed_by}" if confirmed_by else "not confirmed: this printer confirms nothing"
-        click.echo(f"on paper at {printer}, {sure}")
+        sure = (
+            _("confirmed by {confirmed_by}").format(confirmed_by=confirmed_by)
+            if confirmed_by
+            else _("not confirmed: this printer confirms nothing")
+        )
+        click.echo(_("on paper at {printer}, {sure}").format(printer=printer, sure=sure))
     elif reply.state is ReplyState.UNKNOWN and printer:
-        click.echo(f"printer: {printer}", err=True)
+        click.echo(_("printer: {printer}").format(printer=printer), err=True)
     if instead_of := reply.data.get("instead_of"):
-        click.echo(f"instead of {instead_of}: {reply.data.get('because', '')}", err=True)
+        click.echo(
+            _("instead of {instead_of}: {because}").format(
+                instead_of=instead_of, because=reply.data.get("because", "")
+            ),
+            err=True,
+        )
 
 
 @ticket.command("preview")
@@ -121,12 +131,14 @@ def preview(
 def _layout(hall: LoadedHall, names: list[str]) -> TicketLayout:
     layouts = {layout.id: layout for layout in hall.document.tickets}
     if len(names) > 1:
-        raise click.UsageError(f"{' '.join(names)}: one LAYOUT, then NAME=VALUE for its fields.")
+        raise click.UsageError(_("{names}: one LAYOUT, then NAME=VALUE for its fields.").format(names=" ".join(names)))
     if not names and len(layouts) == 1:
         return next(iter(layouts.values()))
     if not names or names[0] not in layouts:
-        wrong = f"there is no ticket layout {names[0]!r}" if names else "name the layout"
-        raise ConfigError(wrong, path=hall.path, hint=f"layouts here: {', '.join(sorted(layouts)) or 'none'}")
+        wrong = _("there is no ticket layout {layout!r}").format(layout=names[0]) if names else _("name the layout")
+        raise ConfigError(
+            wrong, path=hall.path, hint=_("layouts here: {names}").format(names=", ".join(sorted(layouts)) or _("none"))
+        )
     return layouts[names[0]]
 
 
@@ -136,12 +148,16 @@ def _printer(hall: LoadedHall, name: str | None) -> tuple[Terminal | None, Drive
     usable = [terminal for terminal in hall.document.terminals if terminal.driver in drawing]
     chosen = [terminal for terminal in usable if name in (None, terminal.id)]
     if name is not None and not chosen:
-        known = ", ".join(terminal.id for terminal in usable) or "none"
-        raise ConfigError(f"there is no printer {name!r}", path=hall.path, hint=f"printers here: {known}")
+        known = ", ".join(terminal.id for terminal in usable) or _("none")
+        raise ConfigError(
+            _("there is no printer {name!r}").format(name=name),
+            path=hall.path,
+            hint=_("printers here: {known}").format(known=known),
+        )
     if chosen:
         return chosen[0], drawing[chosen[0].driver]
     if not drawing:
-        raise ConfigError("no installed driver can draw a ticket", hint="install hallctl with its drivers")
+        raise ConfigError(_("no installed driver can draw a ticket"), hint=_("install hallctl with its drivers"))
     return None, next(iter(drawing.values()))
 
 
@@ -164,7 +180,7 @@ def _write(target: Path, picture: bytes) -> None:
     try:
         target.write_bytes(picture)
     except OSError as exc:
-        raise ConfigError(f"{target}: {exc.strerror or exc}", hint="name a file that can be written") from exc
+        raise ConfigError(f"{target}: {exc.strerror or exc}", hint=_("name a file that can be written")) from exc
 
 
 def _tell(
@@ -180,16 +196,18 @@ def _tell(
         known = {"png": str(target), "printer": terminal.id if terminal else None, "driver": plugin.name}
         print_json({**known, "samples": dict(made_up), "problems": [str(problem) for problem in problems]})
         return
-    whose = terminal.id if terminal else f"any printer of driver {plugin.name}"
-    click.echo(f"{target}: as {whose} would print it")
+    whose = terminal.id if terminal else _("any printer of driver {name}").format(name=plugin.name)
+    click.echo(_("{target}: as {whose} would print it").format(target=target, whose=whose))
     if made_up:
-        click.echo(f"sample values: {', '.join(f'{name}={value}' for name, value in made_up.items())}")
+        click.echo(
+            _("sample values: {names}").format(names=", ".join(f"{name}={value}" for name, value in made_up.items()))
+        )
     for problem in problems:
-        click.echo(f"warning: without a picture: {problem}", err=True)
+        click.echo(_("warning: without a picture: {problem}").format(problem=problem), err=True)
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise click.UsageError(f"{text!r}: write NAME=VALUE.")
+        raise click.UsageError(_("{text!r}: write NAME=VALUE.").format(text=text))
     return name, value

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from hallctl.cli.language import _
 from hallctl.errors import ConfigError
 
 SYSTEM_CONFIG = Path("/etc/hallctl/controller.yaml")
@@ -26,5 +27,6 @@ def find_config(given: Path | None) -> Path:
         if candidate.exists():
             return candidate
     raise ConfigError(
-        f"there is no controller.yaml here and no {SYSTEM_CONFIG}", hint="name it: --config FILE, or set HALLCTL_CONFIG"
+        _("there is no controller.yaml here and no {path}").format(path=SYSTEM_CONFIG),
+        hint=_("name it: --config FILE, or set HALLCTL_CONFIG"),
     )

@@ -5,7 +5,7 @@ from hallctl.config.hall import HallDocument
 from hallctl.config.loading import load_controller, load_hall, parse_hall, read_document
 from hallctl.config.problem import ConfigErrors, Problem
 from hallctl.config.result import LoadedHall
-from hallctl.config.secrets import resolve
+from hallctl.config.secrets import check_private, resolve
 
 __all__ = [
     "ConfigErrors",
@@ -14,6 +14,7 @@ __all__ = [
     "LoadedHall",
     "Problem",
     "SecretRef",
+    "check_private",
     "load_controller",
     "load_hall",
     "parse_hall",

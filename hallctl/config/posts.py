@@ -12,15 +12,19 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
-def _encloses_something(zone: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def encloses_something(zone: list[tuple[float, float]]) -> bool:
+    """Whether a polygon has an area."""
     following = [*zone[1:], zone[0]]
-    doubled = sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(zone, following, strict=True))
-    if abs(doubled) < 1e-6:
+    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(zone, following, strict=True))) >= 1e-6
+
+
+def _with_area(zone: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    if not encloses_something(zone):
         raise ValueError("the zone encloses nothing | its corners lie on one line; give them in order around it")
     return zone
 
 
-Zone = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3), AfterValidator(_encloses_something)]
+Zone = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3), AfterValidator(_with_area)]
 _ZONE = "corners of the place as fractions of the picture: [[x, y], ...], at least three"
 
 

@@ -1,4 +1,4 @@
-"""Secrets by reference: a file that only its owner reads, or a variable of the environment."""
+"""Secrets by reference: a file that only its owner reads, or a variable of the environment; keys likewise."""
 
 import os
 import stat
@@ -12,11 +12,25 @@ MAX_BYTES = 65536
 
 def resolve(secret: SecretRef) -> str:
     """The secret itself. Raises ``ConfigError``, which never holds any part of the secret."""
-    if secret.env is not None:
-        return _from_environment(secret.env)
-    if secret.file is None:
+    return read_secret(file=secret.file, env=secret.env)
+
+
+def read_secret(*, file: Path | None = None, env: str | None = None) -> str:
+    """What stands in the file, or else in the variable. Raises ``ConfigError`` like ``resolve``."""
+    if env is not None:
+        return _from_environment(env)
+    if file is None:
         raise ConfigError("a secret names neither a file nor a variable", hint="write file: or env:")
-    return _from_file(secret.file)
+    return _from_file(file)
+
+
+def check_private(path: Path) -> None:
+    """Raises ``ConfigError`` for a private key that others than its owner may use; an absent one is not judged."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # whoever opens it says so
+        return
+    _check_mode(path, mode)
 
 
 def _from_environment(name: str) -> str:

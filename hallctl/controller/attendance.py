@@ -26,13 +26,12 @@ from hallctl.model import AlertKind, Event, EventType, Evidence, FaultReport, Js
 from hallctl.outbox import Outbox
 from hallctl.post import DutyCalendar, Lens, PostMachine, Views
 from hallctl.post.duty import Span
-from hallctl.post.lens import ClearBlind, LensEffect, RaiseBlind
+from hallctl.post.lens import SILENT_S, ClearBlind, LensEffect, RaiseBlind
 from hallctl.terminal.supervisor import TerminalSupervisor
 
 TICK_S = 1.0
 RETENTION_EVERY_S = 60.0
 DUTY_KEPT_DAYS = 7
-SILENT_S = 10.0  # beyond this a post without an observation is not known any more
 STARTING = "camera.starting"
 MIN_SCORE = 0.3  # until the camera has said its own
 MIB = 1 << 20
@@ -109,6 +108,7 @@ class Attendance:
             await self.window_changed(window)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tick_for_ever(terminals))
+            group.create_task(self._retain_for_ever())
             self._group = group
             for name, post in self._posts.items():
                 self._tasks[name] = group.create_task(post.run())
@@ -200,6 +200,19 @@ class Attendance:
             raise RequestRefused("camera.unknown", f"there is no camera {camera!r}", hint=f"cameras here: {known}")
         self._runners[camera].accept_scene()
 
+    def blindness(self, camera: str) -> str:
+        """Why a camera sees nothing usable now: dark, frozen ...; empty: it sees, or nobody knows."""
+        watched = self._cameras.get(camera)
+        return watched.lens.blindness if watched is not None else ""
+
+    async def frame(self, camera: str) -> Evidence:
+        """What a camera sees now, with a post's zone drawn. Raises ``RequestRefused``, or ``TransportError``."""
+        watched = self._cameras.get(camera)
+        if camera not in self._runners or watched is None or not watched.posts:
+            hint = "give it a post in hall.yaml, or see what it sees: hallctl camera calibrate"
+            raise RequestRefused("camera.unknown", f"no post is watched by a camera {camera!r}", hint=hint)
+        return await self._runners[camera].snapshot(f"exercise-{camera}", watched.posts[0].window)
+
     # What a camera tells (CameraDesk). Called from its listener, so nothing here may ask the camera.
 
     async def seen(self, camera: str, observation: Observation) -> None:
@@ -281,7 +294,6 @@ class Attendance:
             post.restore(await self._outbox.load_state(f"post:{post.window}"), now)
 
     async def _tick_for_ever(self, terminals: Mapping[str, TerminalSupervisor]) -> None:
-        next_retention = self._clock.monotonic()
         while True:
             await self._clock.sleep(TICK_S)
             on_duty = self._duty.on_duty(self._clock.now())
@@ -291,9 +303,6 @@ class Attendance:
                 post.tick(self._clock.now(), on_duty=on_duty)
             if self._rules.escalate_after_s:
                 await self._alerts.escalate(AlertKind.POST_EMPTY, self._rules.escalate_after_s)
-            if self._clock.monotonic() >= next_retention:
-                next_retention = self._clock.monotonic() + RETENTION_EVERY_S
-                await self._retain()
 
     async def _tick_camera(self, camera: _Camera, terminal: TerminalSupervisor | None, *, on_duty: bool) -> None:
         now, reason = self._clock.now(), ""
@@ -324,10 +333,13 @@ class Attendance:
                 over = {"blind_s": round(blind_s, 1)}
                 await self._alerts.clear(AlertKind.CAMERA_BLIND, camera.name, data=over)
 
-    async def _retain(self) -> None:
-        keep = {Path(item.path).name for alert in self._alerts.open for item in alert.evidence}
-        keep |= {name for post in self._posts.values() for name in post.proof.files}
-        await asyncio.to_thread(self._retention.apply, frozenset(keep), self._clock.now())
+    async def _retain_for_ever(self) -> None:
+        """Beside the ticks: a slow disk with many clips must hold up no post."""
+        while True:
+            keep = {Path(item.path).name for alert in self._alerts.open for item in alert.evidence}
+            keep |= {name for post in self._posts.values() for name in post.proof.files}
+            await asyncio.to_thread(self._retention.apply, frozenset(keep), self._clock.now())
+            await self._clock.sleep(RETENTION_EVERY_S)
 
     async def _commit(self, event: Event) -> None:
         await self._outbox.append(event)

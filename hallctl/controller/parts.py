@@ -19,20 +19,23 @@ from hallctl.link import BrokerSettings, Tls
 from hallctl.model import TerminalState, TerminalStatus
 from hallctl.terminal.bus import Bus
 from hallctl.terminal.supervisor import Connect, OnState, TerminalSupervisor
-from hallctl.transport import PortAddress, is_plugged, open_port
+from hallctl.transport import PortAddress, Tap, TappedTransport, is_plugged, open_port
 
 
 def connect_to(
-    terminal: TerminalConfig, plugin: DriverPlugin, buses: Mapping[str, Bus], clock: Clock
+    terminal: TerminalConfig, plugin: DriverPlugin, buses: Mapping[str, Bus], clock: Clock, tap: Tap
 ) -> tuple[Connect, BusLine | None]:
-    """How this terminal gets its connection: its own port, its line on a bus (given as well), or none (a camera)."""
+    """How this terminal gets its connection: its own port, its line on a bus (given as well), or none (a camera).
+
+    ``tap`` sees what crosses it.
+    """
     if plugin.attachment is Attachment.BUS and terminal.bus and plugin.framing is not None:
         bus = buses[terminal.bus]
-        line = bus.attach(terminal.address or 0, plugin.framing, plugin.bus_gap_s)
+        line = bus.attach(terminal.address or 0, plugin.framing, plugin.bus_gap_s, tap)
         return (lambda: _on_bus(bus, line)), line
     if plugin.attachment is Attachment.PORT and terminal.port:
         address = PortAddress.parse(terminal.port)
-        return (lambda: _own_port(address, clock)), None
+        return (lambda: _own_port(address, clock, tap)), None
     return (lambda: _as_it_is(None)), None
 
 
@@ -76,8 +79,8 @@ def _is_open(bus: Bus) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _own_port(address: PortAddress, clock: Clock) -> AsyncIterator[Connection]:
-    async with await open_port(address, clock) as transport:
+async def _own_port(address: PortAddress, clock: Clock, tap: Tap) -> AsyncIterator[Connection]:
+    async with await TappedTransport.open(open_port, address, clock, tap) as transport:
         yield transport
 
 

@@ -22,7 +22,7 @@ from hallctl.controller.evidence import EvidenceStore
 from hallctl.errors import HallctlError
 from hallctl.model import Alert, Evidence, FaultReport
 
-PART = ".part"
+CLIP, PART = "-clip.mp4", ".part"
 
 
 @dataclass
@@ -72,13 +72,13 @@ class Proof:
 
     async def take_up(self) -> None:
         """Make whole what broke off with an earlier run. It takes seconds: not to be waited for at the start."""
-        left, self._left = self._left, {}
-        await self._salvage(left)
+        await self._salvage(dict(self._left))
 
     @property
     def files(self) -> list[str]:
-        """Names of files that belong to an absence that is no alert yet."""
-        return [Path(one.path).name for one in self._pieces]
+        """Names of files that belong to an absence that is no alert yet, and of clips that are to be made whole."""
+        parts = [name + CLIP + PART for name in self._left]
+        return [*(Path(one.path).name for one in self._pieces), *parts]
 
     def owns(self, clip: str) -> bool:
         """Whether this clip was begun here."""
@@ -168,6 +168,7 @@ class Proof:
         lost = {name: clip for name, clip in self._taking.items() if clip.camera == camera}
         for name in lost:
             del self._taking[name]
+        self._left |= lost
         await self._salvage(lost)
 
     def _begin(self, camera: str, since: datetime) -> None:
@@ -193,7 +194,12 @@ class Proof:
         return True
 
     async def _salvage(self, lost: Mapping[str, _Clip]) -> None:
-        parts = {str(self.folder / f"{name}-clip.mp4{PART}"): clip for name, clip in lost.items()}
+        """Until it is done they stand in ``_left``: whoever is killed meanwhile, or tidies up, must not forget them."""
+        await self._make_whole({str(self.folder / f"{name}{CLIP}{PART}"): clip for name, clip in lost.items()})
+        for name in lost:
+            self._left.pop(name, None)
+
+    async def _make_whole(self, parts: Mapping[str, _Clip]) -> None:
         there = [path for path in map(Path, parts) if await asyncio.to_thread(path.exists)]
         if not there:
             return

@@ -88,15 +88,19 @@ class _Waiting:
         where = self._topics.controller
         if self._accepted:
             hint = "it was accepted and may still be carried out: look before you repeat it"
-            return LinkError(f"{where} has not finished {name} within {timeout_s:g} s", hint=hint)
+            return LinkError(
+                f"{where} has not finished {name} within {timeout_s:g} s", code="command.unfinished", hint=hint
+            )
         if self._state is None:
             hint = (
                 "check --site and --controller (`hallctl status` lists what the broker knows), and whether this user "
                 "may read and command it: the broker's access list denies without a word on MQTT 3.1.1"
             )
-            return LinkError(f"nothing is known of controller {where}, and it did not answer", hint=hint)
+            message = f"nothing is known of controller {where}, and it did not answer"
+            return LinkError(message, code="controller.unknown", hint=hint)
         if self._state.status == "offline":
             hint = "the command has expired and will not be carried out later"
-            return LinkError(f"controller {where} is offline ({self._state.reason or 'no reason given'})", hint=hint)
+            message = f"controller {where} is offline ({self._state.reason or 'no reason given'})"
+            return LinkError(message, code="controller.offline", hint=hint)
         hint = "see `hallctl status`, and whether this user may publish commands (the broker's access list)"
-        return LinkError(f"{where} did not answer {name} within {timeout_s:g} s", hint=hint)
+        return LinkError(f"{where} did not answer {name} within {timeout_s:g} s", code="command.unanswered", hint=hint)

@@ -22,14 +22,12 @@ def connect_error(where: str, exc: Exception) -> LinkError:
         case ConnectionResetError():
             return closed_unanswered(where, secure=True)  # without TLS paho would have told it later
         case socket.gaierror():
-            return LinkError(
-                f"the broker's name in {where} can't be resolved", hint="check broker.host, or write its IP address"
-            )
+            hint = "check broker.host, or write its IP address"
+            return LinkError(f"the broker's name in {where} can't be resolved", code="link.unresolved", hint=hint)
         case ConnectionRefusedError():
-            return LinkError(
-                f"nothing listens at {where}", hint="start the broker, or check broker.host and broker.port"
-            )
-    return LinkError(f"the broker {where} can't be reached: {exc}", hint="check the network")
+            hint = "start the broker, or check broker.host and broker.port"
+            return LinkError(f"nothing listens at {where}", code="link.refused", hint=hint)
+    return LinkError(f"the broker {where} can't be reached: {exc}", code="link.unreachable", hint="check the network")
 
 
 def refused(where: str, reason: ReasonCode) -> LinkError:
@@ -40,5 +38,6 @@ def refused(where: str, reason: ReasonCode) -> LinkError:
         )
     return LinkError(
         f"the broker {where} refuses us: {reason}",
+        code="link.denied",
         hint="check broker.username and broker.password, and the broker's list of clients",
     )

@@ -56,6 +56,7 @@ class Session:
             self._tear_down()
             raise LinkError(
                 f"the broker {self._where} did not answer within {CONNECT_TIMEOUT_S:g} s",
+                code="link.unanswered",
                 hint="check the broker's address, the network, and that the port is the MQTT one",
             ) from exc
         except LinkError:
@@ -102,7 +103,7 @@ class Session:
         message = await self._messages.get()
         if message is None:
             self._messages.put_nowait(None)
-            raise LinkError(f"the connection to the broker {self._where} is lost")
+            raise LinkError(f"the connection to the broker {self._where} is lost", code="link.lost")
         return message
 
     def acknowledge(self, message: Message) -> None:
@@ -145,7 +146,7 @@ class Session:
 
     def _require(self) -> mqtt.Client:
         if self._client is None or self._lost is None or self._lost.done():
-            raise LinkError(f"there is no connection to the broker {self._where}")
+            raise LinkError(f"there is no connection to the broker {self._where}", code="link.lost")
         return self._client
 
     def _make_client(self, will: Will | None, *, clean: bool) -> mqtt.Client:
@@ -213,7 +214,8 @@ class Session:
             await future
         except LinkError as exc:
             if exc.hint == "denied":
-                raise LinkError(f"{refusal}: {exc.message}", hint="check the broker's access list") from exc
+                hint = "check the broker's access list"
+                raise LinkError(f"{refusal}: {exc.message}", code="link.access", hint=hint) from exc
             raise
         finally:
             self._acks.pop(mid, None)
@@ -225,7 +227,7 @@ class Session:
         if refusal is None:
             future.set_result(None)
         else:
-            future.set_exception(LinkError(refusal, hint="denied"))
+            future.set_exception(LinkError(refusal, code="link.access", hint="denied"))
 
     # What paho calls. During connect() these run in the connecting thread, so they hop onto the loop.
 
@@ -289,7 +291,7 @@ class Session:
             self._loop.remove_writer(sock)
 
     def _session_over(self) -> None:
-        lost = LinkError(f"the connection to the broker {self._where} is lost")
+        lost = LinkError(f"the connection to the broker {self._where} is lost", code="link.lost")
         if self._connected is not None and not self._connected.done():
             self._connected.set_exception(self._why_unanswered())
         if self._lost is None or self._lost.done():
@@ -297,7 +299,7 @@ class Session:
         self._lost.set_result(None)
         for future in self._acks.values():
             if not future.done():
-                future.set_exception(LinkError(lost.message))
+                future.set_exception(LinkError(lost.message, code="link.lost"))
         self._messages.put_nowait(None)
 
     def _why_unanswered(self) -> LinkError:

@@ -8,7 +8,8 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from hallctl.errors import CertificateRefused, LinkError
+from hallctl.config import check_private
+from hallctl.errors import CertificateRefused, ConfigError, LinkError
 from hallctl.link.broker import Tls
 
 _CLOCK = "or this machine's clock is wrong (`timedatectl`)"
@@ -96,7 +97,9 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 def untrusted(where: str, exc: ssl.SSLCertVerificationError) -> LinkError:
     """The broker's certificate is not accepted here."""
     wrong, hint = _SERVER.get(exc.verify_code, _UNTRUSTED)
-    return LinkError(f"the certificate of the broker {where} {wrong}: {exc.verify_message}", hint=hint)
+    return LinkError(
+        f"the certificate of the broker {where} {wrong}: {exc.verify_message}", code="link.untrusted", hint=hint
+    )
 
 
 def handshake_failed(where: str, exc: ssl.SSLError) -> LinkError:
@@ -106,10 +109,12 @@ def handshake_failed(where: str, exc: ssl.SSLError) -> LinkError:
     if known is None:
         return LinkError(
             f"TLS with the broker {where} failed: {reason.replace('_', ' ').lower()}",
+            code="link.tls",
             hint="check that the port is the TLS one, and the client certificate; the broker's log may say more",
         )
-    kind = CertificateRefused if "CERTIFICATE" in reason or reason in _ABOUT_OURS else LinkError
-    return kind(f"the broker {where} {known[0]}", hint=known[1])
+    ours = "CERTIFICATE" in reason or reason in _ABOUT_OURS
+    kind, code = (CertificateRefused, "link.certificate") if ours else (LinkError, "link.tls")
+    return kind(f"the broker {where} {known[0]}", code=code, hint=known[1])
 
 
 def closed_unanswered(where: str, *, secure: bool) -> LinkError:
@@ -118,16 +123,15 @@ def closed_unanswered(where: str, *, secure: bool) -> LinkError:
         hint = "is the port the one for TLS? It may also refuse our certificate; the broker's log says why"
     else:
         hint = "the port may be the one for TLS (tls: {} in controller.yaml, mqtts:// here); the broker's log says why"
-    return LinkError(f"the broker {where} hung up before it answered", hint=hint)
+    return LinkError(f"the broker {where} hung up before it answered", code="link.closed", hint=hint)
 
 
 def _trusting(ca_file: Path) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(ca_file))
     except (OSError, ssl.SSLError) as exc:
-        raise LinkError(
-            f"{ca_file} can't be used: {_why(exc)}", hint="ca_file (--cafile) is a file of CA certificates in PEM"
-        ) from exc
+        hint = "ca_file (--cafile) is a file of CA certificates in PEM"
+        raise LinkError(f"{ca_file} can't be used: {_why(exc)}", code="link.files", hint=hint) from exc
     context.sslsocket_class = AlertSocket
     return context
 
@@ -137,7 +141,13 @@ def _show(context: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> No
         context.load_cert_chain(cert_file, key_file, password=_no_password)
     except (OSError, ValueError) as exc:
         named = f"{cert_file} and {key_file}" if key_file not in (None, cert_file) else f"{cert_file}"
-        raise LinkError(f"{named} can't be used: {_why(exc)}", hint=_what_to_do(cert_file, exc)) from exc
+        hint = _what_to_do(cert_file, exc)
+        raise LinkError(f"{named} can't be used: {_why(exc)}", code="link.files", hint=hint) from exc
+    try:
+        check_private(key_file or cert_file)
+    except ConfigError as exc:
+        message = f"{exc.path}: {exc.message}, and a private key stands in it"
+        raise LinkError(message, code="link.files", hint=exc.hint) from exc
 
 
 def _no_password() -> str:

@@ -22,7 +22,7 @@ from hallctl.clock import Clock
 from hallctl.errors import OutboxError
 from hallctl.model import Alert, Command, Event, EventType, Identity, Reply
 from hallctl.outbox.records import dumps
-from hallctl.outbox.schema import Doubtful, Stored, connect
+from hallctl.outbox.schema import Backlog, Doubtful, Stored, connect
 from hallctl.outbox.store import Entry, Store, row_of
 
 T = TypeVar("T")
@@ -114,6 +114,10 @@ class Outbox:
     async def sent(self) -> int:
         """The ``sent`` cursor."""
         return await self._call(lambda: self._store.cursor("sent"))
+
+    async def backlog(self) -> Backlog:
+        """How much is kept, and waits to be sent."""
+        return await self._call(self._store.backlog)
 
     async def mark_sent(self, seq: int) -> None:
         """Everything up to ``seq`` has been acknowledged by the broker."""

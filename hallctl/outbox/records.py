@@ -1,7 +1,7 @@
 """Values of the model as JSON rows and back."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ def alert_body(alert: Alert) -> dict[str, Any]:
 
 
 def alert_of(body: dict[str, Any]) -> Alert:
-    """The alert that ``alert_body`` wrote."""
+    """The alert that ``alert_body`` wrote. Raises ``ValueError`` for one of a kind that only a newer hallctl knows."""
     return Alert(
         id=body["id"],
         kind=AlertKind(body["kind"]),
@@ -74,7 +74,7 @@ def reply_body(reply: Reply) -> str:
 
 def reply_of(text: str) -> Reply:
     """The reply that ``reply_body`` wrote."""
-    body = json.loads(text)
+    body = _known(json.loads(text), Reply)
     return Reply(**{**body, "state": ReplyState(body["state"])})
 
 
@@ -87,7 +87,13 @@ def stored_of(row: tuple[Any, ...]) -> Stored:
 def _evidence_of(body: dict[str, Any]) -> Evidence:
     covers = body["covers"]
     start_end = (datetime.fromisoformat(covers[0]), datetime.fromisoformat(covers[1])) if covers else None
-    return Evidence(**{**body, "covers": start_end})
+    return Evidence(**{**_known(body, Evidence), "covers": start_end})
+
+
+def _known(body: dict[str, Any], kind: type[Evidence | Reply]) -> dict[str, Any]:
+    """Without what a newer hallctl has added; this one may run again on its log."""
+    names = {one.name for one in fields(kind)}
+    return {key: value for key, value in body.items() if key in names}
 
 
 def _plain(value: object) -> object:

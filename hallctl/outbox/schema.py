@@ -1,13 +1,25 @@
-"""Tables of the event log, and how an entry is written down."""
+"""Tables of the event log, how an entry is written down, and which hallctl may use which log.
 
+A box goes back to the release before when an upgrade does harm, and that one has to use the log that the newer one has
+left. So a log says two numbers: its layout (``PRAGMA user_version``) and the least layout that a hallctl has to know
+to use it. What only adds (a table, an index, a column with a default) raises ``LAYOUT`` and leaves ``LEAST``; an older
+hallctl then reads and writes what it knows and leaves the rest as it is. That is why statements name their columns,
+and why a newer one has to do with the defaults in rows that an older one wrote. Bodies may gain keys and alerts kinds,
+too. Whatever else changes (a column, table or key goes or means something else, ``EntryKind`` or ``ReplyState`` grows)
+breaks, and takes ``LEAST`` along.
+"""
+
+import json
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from hallctl import __version__
 from hallctl.errors import OutboxError
 
-SCHEMA_VERSION = 3
+LAYOUT = 3
+LEAST = 3
 
 # seq: INTEGER PRIMARY KEY AUTOINCREMENT never gives a number out twice, even after the newest row was deleted.
 SCHEMA = """
@@ -46,6 +58,8 @@ ALTER TABLE commands ADD COLUMN untouched INTEGER NOT NULL DEFAULT 0;
     2: "ALTER TABLE commands ADD COLUMN sender TEXT NOT NULL DEFAULT '';",
 }
 
+_LEAST_KEY, _WRITER_KEY = "layout.least", "layout.writer"
+
 KEPT_BYTES = 96  # what a row costs beside its body: measured on rows of the demo
 
 
@@ -71,6 +85,18 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """``waiting``: numbers that were not sent, also those trimmed meanwhile; ``oldest``: of what is kept.
+
+    ``size_bytes``: of the database. Cheap at any length of the log.
+    """
+
+    waiting: int
+    oldest: datetime | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Doubtful:
     """A command that an earlier boot began and did not finish. ``untouched``: it surely had not been acted upon."""
 
@@ -82,20 +108,58 @@ class Doubtful:
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """Open the database for one thread, in WAL mode, with the tables in place."""
+    """Open the database for one thread, in WAL mode, with the tables in place.
+
+    Raises ``OutboxError`` for the log of another hallctl that this one can't use; nothing of it is changed then.
+    """
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA busy_timeout=5000")
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, *_STEPS, SCHEMA_VERSION):
+    try:
+        layout = database.execute("PRAGMA user_version").fetchone()[0]
+        ours = layout in (0, *_STEPS, LAYOUT)
+        if not ours:
+            _check_usable(database, path, layout)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA busy_timeout=5000")
+        if ours:
+            _bring_up(database, layout)
+    except BaseException:
         database.close()
-        raise OutboxError(
-            f"the event log has layout {version}, this hallctl knows {SCHEMA_VERSION}",
-            hint="it was written by a newer hallctl: install that one again, or set the state directory aside",
-        )
-    if version:
-        steps = "".join(_STEPS[step] for step in range(version, SCHEMA_VERSION))
-        database.executescript(f"BEGIN; {steps} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-    database.executescript(SCHEMA)
-    database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        raise
     return database
+
+
+def _check_usable(database: sqlite3.Connection, path: str, layout: int) -> None:
+    """Raises ``OutboxError`` unless the newer hallctl has said that one of our layout will do."""
+    least, writer = _said_by_writer(database)
+    if layout > LAYOUT and least is not None and least <= LAYOUT:
+        return
+    raise OutboxError(
+        f"the event log {path} has layout {layout}, this hallctl {__version__} knows {LAYOUT}",
+        hint=f"it was written by {writer}: install that one again. To go on without the events that are still in it, "
+        "move outbox.db, outbox.db-wal and outbox.db-shm to another folder and leave outbox.boot where it is",
+    )
+
+
+def _said_by_writer(database: sqlite3.Connection) -> tuple[int | None, str]:
+    """The least layout that its writer asks for, if it says so, and who that was."""
+    try:
+        row = database.execute("SELECT value FROM numbers WHERE name=?", (_LEAST_KEY,)).fetchone()
+        by = database.execute("SELECT value FROM state WHERE key=?", (_WRITER_KEY,)).fetchone()
+        return (int(row[0]) if row else None), (f"hallctl {json.loads(by[0])}" if by else "a newer hallctl")
+    except (sqlite3.OperationalError, ValueError):  # not even these tables are what they were
+        return None, "a newer hallctl"
+
+
+def _bring_up(database: sqlite3.Connection, layout: int) -> None:
+    """From an older layout, or from nothing, to ours; all of it or nothing."""
+    steps = "".join(_STEPS[step] for step in range(layout, LAYOUT)) if layout else ""
+    try:
+        database.executescript(f"BEGIN IMMEDIATE; {steps} {SCHEMA} PRAGMA user_version={LAYOUT};")
+        database.execute("INSERT OR REPLACE INTO numbers (name, value) VALUES (?,?)", (_LEAST_KEY, LEAST))
+        written = (_WRITER_KEY, json.dumps(__version__))
+        database.execute("INSERT OR REPLACE INTO state (key, value) VALUES (?,?)", written)
+        database.execute("COMMIT")
+    except sqlite3.Error:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise

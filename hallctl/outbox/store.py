@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from hallctl.model import Alert, AlertState, Command, Event, EventType, Priority, Reply, ReplyState
 from hallctl.outbox.records import alert_body, alert_of, audit_body, dumps, reply_body, reply_of, stored_of
-from hallctl.outbox.schema import KEPT_BYTES, Doubtful, EntryKind, Stored
+from hallctl.outbox.schema import KEPT_BYTES, Backlog, Doubtful, EntryKind, Stored
 
+_LOG = structlog.get_logger()
 Entry = Event | Alert
 _COLUMNS = "seq, boot, at, kind, type, subject, high, body"
 _TRIM_STEP = 500
@@ -52,6 +55,16 @@ class Store:
         bound = up_to if up_to is not None else 2**63 - 1
         query = f"SELECT {_COLUMNS} FROM log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # constants
         return [stored_of(row) for row in self._db.execute(query, (after, bound, limit))]
+
+    def backlog(self) -> Backlog:
+        """What is kept, and what of it the broker has not acknowledged."""
+        first = self._db.execute(
+            "SELECT seq, at FROM log WHERE seq > ? ORDER BY seq LIMIT 1", (self.cursor("sent"),)
+        ).fetchone()
+        pages, page = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        if first is None:
+            return Backlog(0, None, pages * page)
+        return Backlog(self.last_seq() - first[0] + 1, datetime.fromisoformat(first[1]), pages * page)
 
     def cursor(self, name: str) -> int:
         """A cursor: everything up to it is ``sent`` or ``recorded``."""
@@ -140,8 +153,17 @@ class Store:
         return replies, [one for one in stored if one is not None]
 
     def open_alerts(self) -> list[Alert]:
-        """Alerts that were raised and not cleared, of any boot."""
-        return [alert_of(json.loads(row[0])) for row in self._db.execute("SELECT body FROM alerts ORDER BY rowid")]
+        """Alerts that were raised and not cleared, of any boot.
+
+        One of a kind that only a newer hallctl knows stays in the log for that one; it is nothing to stop for.
+        """
+        alerts = []
+        for id_, body in self._db.execute("SELECT id, body FROM alerts ORDER BY rowid"):
+            try:
+                alerts.append(alert_of(json.loads(body)))
+            except ValueError as exc:
+                _LOG.warning("an open alert of a newer hallctl is left to it", alert=id_, why=str(exc))
+        return alerts
 
     def load_state(self, key: str) -> Any:
         """A small durable value, ``None`` when it was never saved."""
@@ -154,7 +176,7 @@ class Store:
         if value is None:
             self._db.execute("DELETE FROM state WHERE key=?", (key,))
         else:
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (?,?)", (key, dumps(value)))
+            self._db.execute("INSERT OR REPLACE INTO state (key, value) VALUES (?,?)", (key, dumps(value)))
 
     def close(self) -> None:
         """Close the database."""
@@ -172,7 +194,9 @@ class Store:
         if alert.state is AlertState.CLEARED:
             self._db.execute("DELETE FROM alerts WHERE id=?", (alert.id,))
         else:
-            self._db.execute("INSERT OR REPLACE INTO alerts VALUES (?,?)", (alert.id, dumps(alert_body(alert))))
+            self._db.execute(
+                "INSERT OR REPLACE INTO alerts (id, body) VALUES (?,?)", (alert.id, dumps(alert_body(alert)))
+            )
 
     def _too_old(self, sent: int, oldest: str) -> list[dict[str, Any]]:
         """What was sent, was never recorded by anybody, and is too old to wait for it any longer."""
@@ -203,7 +227,7 @@ class Store:
         return int(row[0]) if row else 0
 
     def _set_number(self, name: str, value: int) -> None:
-        self._db.execute("INSERT OR REPLACE INTO numbers VALUES (?,?)", (name, value))
+        self._db.execute("INSERT OR REPLACE INTO numbers (name, value) VALUES (?,?)", (name, value))
 
 
 def _settled(one: Doubtful) -> Reply:

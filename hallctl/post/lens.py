@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+SILENT_S = 10.0  # without a look for so long, nothing is known of what a camera watches: silence is no empty post
+
 
 @dataclass(frozen=True, slots=True)
 class RaiseBlind:
@@ -46,6 +48,11 @@ class Lens:
         if self._since is None or self._until is not None:
             self._since = self._since if self._raised and self._since is not None else at
         self._until, self._reason = None, reason
+
+    @property
+    def blindness(self) -> str:
+        """Why the last look showed nothing usable; empty: it did, or there was none."""
+        return self._reason if self._since is not None and self._until is None else ""
 
     def tick(self, now: datetime, *, on_duty: bool) -> list[LensEffect]:
         """Let time pass. Blindness counts from the beginning of duty on."""

@@ -239,7 +239,10 @@ class PostMachine:
             return []
         if (at - self._back_at).total_seconds() < self._rules.return_after_s:
             return []
-        left_at, back_at, raised = self._left_at, self._back_at, self._raised
+        return self._returned(self._left_at, self._back_at)
+
+    def _returned(self, left_at: datetime, back_at: datetime) -> list[Effect]:
+        raised = self._raised
         self._left_at = self._back_at = self._raised = None
         effects: list[Effect] = [Returned((back_at - left_at).total_seconds())]
         if raised is not None:
@@ -250,8 +253,11 @@ class PostMachine:
         _, since, count = self._run
         if self._seen is PostState.BLIND or count < LOOKS_TO_CHANGE or (look.at - since).total_seconds() < BLIND_S:
             return []  # a stream that broke off for a moment is no event
+        effects: list[Effect] = []
+        if self._left_at is not None and self._back_at is not None:  # the last thing that was seen is a return
+            effects = self._returned(self._left_at, self._back_at)
         before, self._seen, self._back_at = self.state, PostState.BLIND, None
-        return [*self._changed(before, since, look.at, look.reason), *self._suspect_or_not()]
+        return [*effects, *self._changed(before, since, look.at, look.reason), *self._suspect_or_not()]
 
     def _suspect_or_not(self) -> list[Effect]:
         """Whether an absence counts now that has not become an alert yet."""

@@ -29,7 +29,7 @@ from hallctl.terminal.busline import SUSPECT_TIMEOUT_S, Line
 from hallctl.terminal.deframe import Deframer, Found
 from hallctl.terminal.request import Request, RequestQueue
 from hallctl.terminal.wire import Wire, WireOptions
-from hallctl.transport import PortAddress, Transport, is_plugged, open_port
+from hallctl.transport import PortAddress, Tap, TappedTransport, Transport, is_plugged, open_port
 
 Opener = Callable[[PortAddress, Clock], Awaitable[Transport]]
 
@@ -53,8 +53,11 @@ class Bus:
         *,
         waiting_limit: int = WAITING_LIMIT,
         plugged: Callable[[], bool | None] | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self.name = name
+        self.tap = tap or Tap(name, clock, port=str(address))
+        self.busy_s = 0.0  # how long the wire was taken since the start: frames, answers, silences after them
         self._address = address
         self._clock = clock
         self._log = log
@@ -83,13 +86,16 @@ class Bus:
         """Whether the port is open now."""
         return self._reason is None
 
-    def attach(self, address: int, framing: Framing, gap_s: float) -> BusLine:
-        """Give out one address; raises ``ConfigError`` when a terminal of the same family has it already."""
+    def attach(self, address: int, framing: Framing, gap_s: float, tap: Tap | None = None) -> BusLine:
+        """Give out one address, whose share of the bytes ``tap`` sees.
+
+        Raises ``ConfigError`` when a terminal of the same family has it already.
+        """
         key = (id(framing), address)
         if key in self._lines:
             hint = "each terminal of one family on a bus needs an address of its own"
             raise ConfigError(f"bus {self.name}: address {address} is used twice", hint=hint)
-        line = Line(self, f"{self.name}/{address}", address, framing, gap_s)
+        line = Line(self, f"{self.name}/{address}", address, framing, gap_s, tap)
         self._lines[key] = line
         self._deframer.add(framing)
         return line
@@ -181,7 +187,7 @@ class Bus:
 
     async def _session(self) -> None:
         options = WireOptions.of(self._address)
-        transport = await self._opener(self._address, self._clock)
+        transport = await TappedTransport.open(self._opener, self._address, self._clock, self.tap)
         try:
             wire = self._wire = Wire(transport, self._clock, options)
             self._open()
@@ -195,6 +201,7 @@ class Bus:
         self.tried.set()
         for line in self._lines.values():
             line.silence.heard()
+            line.opened(str(self._address))
             line.wake()
 
     async def _tell_open(self) -> None:
@@ -213,6 +220,7 @@ class Bus:
             self._current = None
         self._queue.fail(lambda: _copy(exc))
         for line in self._lines.values():
+            line.failed(exc.message)
             line.wake()
 
     def _report(self, exc: HallctlError) -> None:
@@ -224,7 +232,9 @@ class Bus:
     async def _speak(self, wire: Wire) -> None:
         while True:
             self._current = await self._queue.get()
+            began = self._clock.monotonic()
             await self._serve(wire, self._current)
+            self.busy_s += self._clock.monotonic() - began
             self._current = None
 
     async def _serve(self, wire: Wire, request: Request) -> None:
@@ -234,6 +244,7 @@ class Bus:
         if request.outcome.done():
             return
         request.sent = True
+        line.sent(request.frame)
         await wire.write(request.frame, line.gap_s)
         self._counts["frames_out"] += 1
         if request.accept is None:
@@ -261,12 +272,21 @@ class Bus:
             self._counts["collisions"] += wire.collisions
             wire.collisions = 0
             found = self._deframer.drop_stale() if data is None else self._deframer.feed(data)
+            turn = self._turn()
             if data:
+                if turn is not None:
+                    turn.received(data)  # garbage too: who is asked at the wrong baud answers garbage
                 wire.keep_quiet(max((line.gap_s for line in self._lines.values()), default=0.0))
             for one in found:
-                self._sort(one)
+                self._sort(one, turn)
 
-    def _sort(self, found: Found) -> None:
+    def _turn(self) -> Line | None:
+        """Whose answer the bus waits for now."""
+        current = self._current
+        waits = current is not None and current.sent and current.accept is not None
+        return current.line if current is not None and waits and isinstance(current.line, Line) else None
+
+    def _sort(self, found: Found, turn: Line | None) -> None:
         """To the request that waits for it, or to the inbox of its address, or to nobody."""
         self._counts["frames_in"] += 1
         address = found.framing.address_of(found.frame)
@@ -278,6 +298,8 @@ class Bus:
         if line is None:
             self._counts["unknown_addresses"] += 1
             return
+        if line is not turn:
+            line.received(found.frame)
         if waiting is None or waiting.line is not line or not _takes(waiting, found):
             if waiting is not None and waiting.accept is not None and waiting.frame == found.frame:
                 self._counts["echoes"] += 1  # our own question, heard by an adapter without echo=1: nobody's word

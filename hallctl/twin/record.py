@@ -8,14 +8,14 @@ is kept or given up, so giving up is nothing but forgetting the trial.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from hallctl.link.configuration import HealthRule, Reported
 
-FORMAT = 1
+FORMAT = 1  # grows only with what an older hallctl could not read; keys that are added it passes over
 GOOD_KEPT = 2
 
 
@@ -120,15 +120,26 @@ def decode(data: bytes) -> Record:
 def _record(body: Mapping[str, Any]) -> Record:
     trial, reported = body["trial"], body["reported"]
     return Record(
-        good=tuple(Ref(**ref) for ref in body["good"]),
+        good=tuple(_ref(ref) for ref in body["good"]),
         trial=_trial(trial) if trial is not None else None,
-        known=Ref(**body["known"]),
+        known=_ref(body["known"]),
         reported=Reported.model_validate(reported) if reported is not None else None,
     )
 
 
+def _ref(body: Mapping[str, Any]) -> Ref:
+    return Ref(**_known(body, Ref))
+
+
 def _trial(body: Mapping[str, Any]) -> Trial:
-    return Trial(**{**body, "document": Ref(**body["document"]), "online": frozenset(body["online"])})
+    said = _known(body, Trial)
+    return Trial(**{**said, "document": _ref(body["document"]), "online": frozenset(body["online"])})
+
+
+def _known(body: Mapping[str, Any], kind: type[Ref | Trial]) -> dict[str, Any]:
+    """What this release knows of it: a box that went back from a newer one has its record, with what that one added."""
+    names = {one.name for one in fields(kind)}
+    return {key: value for key, value in body.items() if key in names}
 
 
 def _sum(text: str) -> str:

@@ -13,7 +13,7 @@
 #
 # Configuration that is there (/etc/hallctl) is never touched. Running it twice changes nothing.
 # Exit codes: 0 done, 1 it can't be done (nothing was changed), 2 wrong usage, 3 the new version was not healthy and the
-# old one runs again.
+# old one runs again. An upgrade whose session ends goes on by itself, and writes into /var/log/hallctl-upgrade.log.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root="" action=install window=60 purge=no activate=""
@@ -26,9 +26,10 @@ while [ $# -gt 0 ]; do
     case $1 in
         --upgrade | --uninstall | --verify) action=${1#--}; shift ;;
         --purge) purge=yes; shift ;;
-        --window) window=${2:-}; shift 2 || true ;;
-        --root) root=${2:-}; shift 2 || true ;;
-        --activate) action=activate activate=${2:-}; shift 2 || true ;; # for trial.sh
+        --window) window=${2:-}; shift; shift $(($# > 0)) ;;
+        --root) [ -n "${2:-}" ] || { printf 'error: --root wants a folder\n' >&2; exit 2; }; root=$2; shift 2 ;;
+        --activate) action=activate activate=${2:?}; shift 2 ;; # for trial.sh
+        --try) action=try; shift ;; # for --upgrade itself
         -h | --help) usage; exit 0 ;;
         *) usage >&2; printf 'error: %s is unknown\n' "$1" >&2; exit 2 ;;
     esac
@@ -41,6 +42,7 @@ prefix=$root/opt/hallctl
 config=$root/etc/hallctl
 state=$root/var/lib/hallctl
 units=$root/usr/local/lib/systemd/system
+log=/var/log/hallctl-upgrade.log
 version="" commit="" arch="" python=""
 # shellcheck disable=SC1091
 . "$here/VERSION"
@@ -52,8 +54,9 @@ current() { basename "$(readlink "$prefix/current" 2>/dev/null || true)"; }
 
 verify() {
     say "checking the bundle (hallctl $version, commit $commit, for $arch)"
-    [ -z "$(sed 's/^[^ ]*  //' "$here/SHA256SUMS" | while IFS= read -r file; do [ -f "$here/$file" ] || echo "$file"; done)" ] \
-        || die "files of the bundle are missing in $here" "unpack the archive again: tar xzf hallctl-...tar.gz"
+    local missing
+    missing=$(sed 's/^[^ ]*  //' "$here/SHA256SUMS" | while IFS= read -r file; do [ -f "$here/$file" ] || echo "$file"; done | head -n 3 | xargs)
+    [ -z "$missing" ] || die "files of the bundle are missing in $here: $missing" "unpack the archive again: tar xzf hallctl-...tar.gz"
     (cd "$here" && sha256sum --quiet --check SHA256SUMS >/dev/null 2>&1) \
         || die "a file of the bundle is damaged: $(cd "$here" && sha256sum --quiet --check SHA256SUMS 2>/dev/null | cut -d: -f1 | head -n 3 | xargs)" \
                "copy the archive again, compare it with its .sha256, and unpack it again"
@@ -68,6 +71,8 @@ fits() {
     [ "$found" = "$python" ] || die "this bundle is for Python $python, this machine has $found" "take the bundle for Python $found (scripts/bundle --python $found)"
     "$interpreter" -c 'import venv, ssl, sqlite3, ctypes' 2>/dev/null \
         || die "python3 here lacks a part of its own library (venv, ssl, sqlite3 or ctypes)" "apt-get install libpython$python-stdlib"
+    "$interpreter" -c 'import ctypes; ctypes.CDLL("libstdc++.so.6")' 2>/dev/null \
+        || die "libstdc++.so.6 is missing, which the compiled packages need" "apt-get install libstdc++6"
     local free
     free=$(df -Pk "$(existing "$prefix")" | awk 'NR == 2 {print int($4 / 1024)}')
     [ "$free" -ge 700 ] || die "only $free MiB are free for $prefix; 700 are needed" "make room, or remove old versions there"
@@ -167,7 +172,7 @@ people() {
 first_configuration() {
     local name
     mkdir -p "$config/examples"
-    for name in controller.yaml hall.yaml; do put 644 "$here/configs/small-hall/$name" "$config/examples/$name"; done
+    for name in controller.yaml hall.yaml; do put 644 "$prefix/$version/configs/small-hall/$name" "$config/examples/$name"; done
     [ -z "$root" ] && chgrp -R hallctl "$config/examples" 2>/dev/null || true
 }
 
@@ -230,7 +235,7 @@ upgrade() {
     installed=$(current)
     [ -n "$installed" ] || die "hallctl is not installed here, so there is nothing to upgrade" "sudo $0"
     running || die "an upgrade is watched, so it needs the running system"
-    if [ -f "$prefix/trial" ]; then die "an upgrade is being tried just now" "wait for it to end: systemctl status hallctl-trial"; fi
+    [ ! -f "$prefix/trial" ] || die "an upgrade is being tried just now" "wait for its window to end, or let it begin again: systemctl start hallctl-trial"
     if [ "$installed" = "$version" ]; then say "hallctl $version is installed already"; install_fresh; return; fi
     fits
     build
@@ -246,10 +251,23 @@ upgrade() {
         systemctl enable --quiet hallctl.service hallctl-trial.service
         return
     fi
-    say "upgrading from $installed to $version; $before terminals are online; it is watched for $window s"
+    say "upgrading from $installed to $version; $before terminals are online; it is watched for $window s, also when this session ends"
     printf 'old=%s\nnew=%s\nwindow=%s\nbefore=%s\n' "$installed" "$version" "$window" "$before" > "$prefix/trial.new"
     mv -f "$prefix/trial.new" "$prefix/trial"
     sync -f "$prefix"
+    local code=0
+    systemctl reset-failed hallctl-upgrade.service 2>/dev/null || true
+    # In a unit of its own: a session that ends in the middle must not leave the hall without its daemon.
+    systemd-run --quiet --wait --collect --unit=hallctl-upgrade --property=StandardOutput="truncate:$log" --property=StandardError="append:$log" \
+        "$prefix/$version/installer/install.sh" --try || code=$?
+    cat "$log"
+    [ $code = 0 ] && forget_old "$installed"
+    exit $code
+}
+
+# What hallctl-upgrade.service does: this is the new version's installer, and all that it needs is in its folder.
+try() {
+    trap undo EXIT
     systemctl stop hallctl.service # a ticket that is being printed is finished
     activate "$version"
     people
@@ -257,10 +275,18 @@ upgrade() {
     systemctl enable --quiet hallctl.service hallctl-trial.service
     systemctl reset-failed hallctl.service 2>/dev/null || true
     systemctl start --no-block hallctl.service
-    local code=0
-    "$prefix/trial.sh" watch || code=$?
-    [ $code = 0 ] && forget_old "$installed"
-    exit $code
+    trap - EXIT
+    exec "$prefix/trial.sh" watch
+}
+
+undo() { # the swap itself failed half way (a full disk): what ran before runs again
+    local old
+    old=$(sed -n 's/^old=//p' "$prefix/trial")
+    say "going back to $old: $version could not be put in its place"
+    "$prefix/$old/installer/install.sh" --activate "$old" || true
+    rm -f "$prefix/trial"
+    systemctl restart hallctl.service || true
+    exit 3
 }
 
 forget_old() { # keeps the version that ran before; older ones go
@@ -274,6 +300,7 @@ forget_old() { # keeps the version that ran before; older ones go
 
 uninstall() {
     if running; then
+        systemctl stop hallctl-upgrade.service 2>/dev/null || true
         systemctl disable --quiet --now hallctl-trial.service hallctl.service 2>/dev/null || true
     fi
     rm -f "$units/hallctl.service" "$units/hallctl-trial.service" "$root/etc/udev/rules.d/70-hallctl.rules" \
@@ -286,16 +313,18 @@ uninstall() {
         return
     fi
     rm -rf "$config" "$state"
+    rm -f "$root$log"
     if [ -z "$root" ] && getent passwd hallctl >/dev/null; then userdel hallctl 2>/dev/null || true; fi
     say "hallctl is removed, with its configuration and its data"
 }
 
 if [ "$action" = activate ]; then activate "$activate"; exit 0; fi
 as_root
-[ "$action" = uninstall ] || verify
+case $action in uninstall | try) ;; *) verify ;; esac
 case $action in
     verify) fits; say "the bundle is complete and fits this machine" ;;
     install) install_fresh ;;
     upgrade) upgrade ;;
+    try) try ;;
     uninstall) uninstall ;;
 esac

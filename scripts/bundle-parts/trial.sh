@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Watches a new version of hallctl for its window, and goes back to the old one when it isn't healthy. Called by
-# install.sh --upgrade, and by hallctl-trial.service at boot where a power cut ended the window: /opt/hallctl/trial then
-# still says what is being tried.
+# install.sh --upgrade (in hallctl-upgrade.service), and by hallctl-trial.service at boot where a power cut ended the
+# window: /opt/hallctl/trial then still says what is being tried.
 #   trial.sh watch      0: the new version stays; 3: it went back
 # Healthy is: the daemon is active, it was not started again, it says so itself (health.json), and as many terminals are
 # online as before.
@@ -21,21 +21,23 @@ restarts() { systemctl show hallctl.service --property=NRestarts --value; }
 # unhealthy BEFORE RESTARTS: says why the daemon is not healthy now; nothing where it is
 unhealthy() {
     local state
+    if [ "$(restarts)" != "$2" ]; then echo "the daemon had to be started again"; return; fi
     state=$(systemctl is-active hallctl.service || true)
     case $state in
         active) ;;
         activating) echo "it is still starting"; return ;;
         *) echo "the daemon is $state"; return ;;
     esac
-    if [ "$(restarts)" != "$2" ]; then echo "the daemon had to be started again"; return; fi
     if [ -z "$(find "$health" -newermt '-20 seconds' 2>/dev/null)" ]; then echo "the daemon gives no sign of life (health.json)"; return; fi
     if [ "$(field version)" != "$new" ]; then echo "version $(field version) runs instead of $new"; return; fi
     if [ "$(field ready)" != true ]; then echo "it is not ready"; return; fi
     if [ "$(field online)" -lt "$1" ]; then echo "$(field online) terminals are online, before the upgrade there were $1"; fi
 }
 
+job() { systemctl show hallctl.service --property=Job --value; } # nothing, unless it is about to be started or stopped
+
 fatal() { # fatal RESTARTS: whether waiting any longer is of no use
-    case $(systemctl is-active hallctl.service || true) in failed | inactive) return 0 ;; esac
+    case $(systemctl is-active hallctl.service || true) in failed | inactive) [ -n "$(job)" ] || return 0 ;; esac
     [ "$(restarts)" != "$1" ]
 }
 

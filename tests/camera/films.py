@@ -21,15 +21,16 @@ def counter(person=None, brightness=1.0):
     return np.clip(picture * brightness, 0, 255).astype(np.uint8)
 
 
-def film(path, scenes, gop=10, sigma=2.0, fps=FPS):
+def film(path, scenes, gop=10, sigma=2.0, fps=FPS, reordered=0):
     """``scenes``: (picture, seconds, live); one that is not live is the same picture again and again.
 
-    A picture may be a function of the seconds since its scene began.
+    A picture may be a function of the seconds since its scene began. ``reordered``: pictures in a row that are built on
+    later ones.
     """
     rng = np.random.default_rng(2)
     grain = rng.normal(0, sigma, (SIZE[1] + 200, SIZE[0] + 200, 1)).round().astype(np.int16).repeat(3, 2)
     with av.open(str(path), "w") as out:
-        options = {"g": str(gop), "preset": "ultrafast", "sc_threshold": "0"}
+        options = {"g": str(gop), "preset": "ultrafast", "sc_threshold": "0", "bf": str(reordered)}
         stream = out.add_stream("libx264", rate=fps, options=options)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         for picture, seconds, live in scenes:

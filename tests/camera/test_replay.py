@@ -96,7 +96,7 @@ def test_a_frozen_picture_of_an_empty_post_is_no_absence_beyond_what_was_seen(mo
 
 
 def test_steps_of_light_and_somebody_behind_the_zone_are_no_alarm(model, person, tmp_path):
-    """Half a minute each here; scripts/false-alarms plays an hour."""
+    """Half a minute each here; test_false_alarms.py plays an hour."""
     scenes = [(counter(person, light), 10, True) for light in (1.0, 0.45, 1.0, 0.7, 0.3, 1.0)]
     lines = replay(film(tmp_path / "in.mp4", scenes), "--post", POST, "--grace", "3", "--model", model)
     assert of(lines, "alert") == []
@@ -145,6 +145,9 @@ duty_hours: {spans: [{days: [mon], start: "09:00", end: "12:00"}]}
         ([__file__, "--post", "1,2,3"], "no box"),
         ([__file__, "--post", "0.5,0,0.4,1"], "no box"),
         ([__file__, "--post", POST, "--at", "noon"], "duty hours"),
+        ([__file__, "--post", "0.1,0.1,0.5,0.5,0.9,0.9"], "no polygon"),
+        ([__file__, "--post", f"w1={POST}", "--post", f"w1={POST}"], "a post 'w1' already"),
+        ([__file__, "--post", f"../w1={POST}"], "no name"),
     ],
 )
 def test_wrong_use_is_told_without_a_trace(model, arguments, words):
@@ -152,3 +155,75 @@ def test_wrong_use_is_told_without_a_trace(model, arguments, words):
     assert result.exit_code == 78
     assert words in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_grace_that_is_no_number_is_refused(model):
+    for grace in ("nan", "inf", "0", "-1"):
+        result = CliRunner().invoke(cli, ["camera", "replay", __file__, "--post", POST, "--grace", grace])
+        assert result.exit_code == 2
+        assert "--grace" in result.output
+
+
+def test_posts_without_a_name_are_all_watched(model, person, tmp_path):
+    video = film(tmp_path / "in.mp4", [(counter(person), 5, True)])
+    lines = replay(video, "--post", POST, "--post", "0,0.05,0.15,1", "--grace", "2", "--model", model)
+    states = [(one["post"], one["state"]) for one in of(lines, "state") if one["state"] != "unknown"]
+    assert states == [("post", "present"), ("post-2", "absent")]
+
+
+def remuxed(source, path, moved=lambda seconds: seconds):
+    """The packets of a film in another container; ``moved`` gives the new time of each, or ``None``: left out."""
+    with av.open(str(source)) as taken, av.open(str(path), "w") as out:
+        stream = taken.streams.video[0]
+        target = out.add_stream_from_template(stream)
+        for packet in taken.demux(stream):
+            if packet.dts is None or (at := moved(float(packet.pts * packet.time_base))) is None:
+                continue
+            ticks = round((at - float(packet.pts * packet.time_base)) / packet.time_base)
+            packet.pts, packet.dts, packet.stream = packet.pts + ticks, packet.dts + ticks, target
+            out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(("container", "begins"), [("mkv", 0), ("mkv", 5000), ("ts", 0)])
+def test_pictures_shown_out_of_order_are_timed_from_the_first_on_in_every_container(
+    model, person, tmp_path, container, begins
+):
+    scenes = [(counter(person), 6, True), (counter(), 8, True), (counter(person), 8, True)]
+    video = remuxed(
+        film(tmp_path / "in.mp4", scenes, gop=20, reordered=2), tmp_path / f"x.{container}", lambda at: at + begins
+    )
+    lines = replay(video, "--post", POST, "--grace", "2", "--model", model)
+    assert all(0 <= one["t"] <= 22.1 for one in lines)
+    (raised,) = of(lines, "alert", state="raised")
+    assert raised["since"] == pytest.approx(6, abs=1.5)
+    assert of(lines, "clip")[0]["from"] <= 0.2
+
+
+def test_a_hole_in_a_recording_is_an_unplugged_camera_and_no_absence(model, person, tmp_path):
+    film(tmp_path / "in.mp4", [(counter(person), 20, True)])
+    video = remuxed(tmp_path / "in.mp4", tmp_path / "hole.mp4", lambda at: at if at < 10 else at + 45)
+    lines = replay(video, "--post", POST, "--grace", "3", "--model", model)
+    assert [one["state"] for one in of(lines, "state")] == ["unknown", "present", "blind", "present"]
+    (raised,) = of(lines, "alert", state="raised")
+    assert (raised["alert"], raised["reason"]) == ("camera.blind", "unplugged")
+    assert of(lines, "alert", alert="post.empty") == []
+
+
+def test_a_recording_joined_of_two_goes_on_where_the_second_begins(model, person, tmp_path):
+    one = remuxed(film(tmp_path / "a.mp4", [(counter(person), 12, True)]), tmp_path / "a.ts", lambda at: at + 100)
+    two = remuxed(film(tmp_path / "b.mp4", [(counter(), 8, True)]), tmp_path / "b.ts")
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(one.read_bytes() + two.read_bytes())
+    (raised,) = of(replay(joined, "--post", POST, "--grace", "2", "--model", model), "alert", state="raised")
+    assert raised["since"] == pytest.approx(12, abs=1.5)
+
+
+def test_pictures_that_do_not_tell_their_time_are_an_error_not_silence(model, person, tmp_path):
+    raw = remuxed(film(tmp_path / "in.mp4", [(counter(person), 3, True)]), tmp_path / "in.ts")
+    with av.open(str(raw)) as source, (tmp_path / "in.h264").open("wb") as out:
+        for packet in source.demux(source.streams.video[0]):
+            out.write(bytes(packet))
+    result = CliRunner().invoke(cli, ["camera", "replay", str(tmp_path / "in.h264"), "--post", POST])
+    assert result.exit_code == 78
+    assert "tell their time" in result.output

@@ -11,7 +11,7 @@ from hallctl.camera.detector import Detection
 from hallctl.camera.picture import Picture, painted_over
 from hallctl.camera.recorder import Kept, Ring, StreamClock
 from hallctl.camera.retention import Retention
-from hallctl.camera.scene import LEARN_LOOKS, Scene
+from hallctl.camera.scene import LEARN_LOOKS, LOST_SHARE, Scene, edges_of
 from hallctl.camera.sight import REUSE_CHECKS, Sight
 
 NOISE = np.random.default_rng(5)
@@ -159,6 +159,39 @@ def test_people_before_the_camera_are_doubtful_at_most_and_never_moved():
     assert judge(scene, hall(), begin=60)[-1] == ""
 
 
+def test_a_moved_camera_stays_moved_whoever_walks_through_the_picture():
+    scene, other = learnt(), turned(hall(), 8)
+    assert judge(scene, other)[-1] == "moved"
+    for second in range(20):
+        crowd = hall(100 + second)
+        crowd[:, :60] = other[:, :60]
+        assert scene.judge(seen(crowd).grey, 40.0 + second) == "moved"
+    assert judge(scene, hall(), begin=70)[-1] == ""
+
+
+def test_a_shift_along_the_lines_of_a_scene_is_moved_although_they_fit_as_before():
+    """Shelves, a counter's edge: most sectors of such a scene fit wherever along it the camera looks."""
+    shelves = np.random.default_rng(3).integers(110, 170, (9, 1, 1)).repeat(640, 1).repeat(3, 2).repeat(40, 0)
+    scene, picture = Scene(), shelves.astype(np.uint8)
+    for x, y in ((60, 40), (250, 200), (480, 90), (560, 290)):
+        cv2.rectangle(picture, (x, y), (x + 50, y + 40), (15, 15, 15), -1)
+    for second in range(LEARN_LOOKS + 5):
+        assert scene.judge(seen(picture).grey, float(second)) == ""
+    there = turned(picture, shift=50)
+    edges = edges_of(seen(there).grey)
+    assert scene._share(scene.reference, edges, scene.reference) >= LOST_SHARE
+    assert judge(scene, there)[-1] == "moved"
+
+
+def test_what_comes_after_black_is_not_frozen(sight):
+    black = Picture(bgr=np.zeros((360, 640, 3), np.uint8))
+    for second in range(20):
+        sight.note_key_frame(black, float(second))
+        assert sight.judge(black, float(second))[1] == "dark"
+    sight.note_key_frame(seen(hall()), 20.0)
+    assert sight.judge(seen(hall()), 20.0)[1] == ""
+
+
 def test_a_lens_that_is_smeared_is_covered_and_not_moved():
     assert judge(learnt(), cv2.GaussianBlur(hall(), (0, 0), 30))[-1] == "covered"
 
@@ -252,3 +285,13 @@ def test_retention_deletes_the_oldest_of_ours_and_never_open_or_unknown_files(tm
 
 def test_retention_of_a_folder_that_is_not_there_does_nothing(tmp_path):
     assert Retention(tmp_path / "none", 1, 1).apply(frozenset(), datetime.now(UTC)) == []
+
+
+def test_what_broke_off_goes_after_hours_unless_it_is_still_to_be_made_whole(tmp_path):
+    now = datetime.now(UTC)
+    for name in ("a-clip.mp4.part", "b-clip.mp4.part", "c-clip.mp4.part"):
+        (tmp_path / name).write_bytes(b"half")
+        age_s = 60 if name[0] == "c" else 12 * 3600
+        os.utime(tmp_path / name, (now.timestamp() - age_s,) * 2)
+    Retention(tmp_path, 2500, 30).apply(frozenset({"b-clip.mp4.part"}), now)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b-clip.mp4.part", "c-clip.mp4.part"]

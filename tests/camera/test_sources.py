@@ -12,6 +12,7 @@ from camera.films import counter, film
 from camera.mjpeg import MjpegCamera
 from camera.rtsp import gst_rtsp, noisy
 from camera.watched import Watched, empty, present
+from hallctl_drivers.camera.config import PasswordRef
 
 from hallctl.config.posts import Attendance
 from hallctl.errors import ConfigError, TransportError, TransportUnavailable
@@ -71,6 +72,7 @@ async def test_rtsp_of_a_server_by_others(model, scenes, tmp_path, codec, transp
 async def test_mjpeg_over_http(model, scenes, tmp_path):
     camera = MjpegCamera(scenes, credentials=("admin", "geheim"))
     (tmp_path / "password").write_text("geheim\n")
+    (tmp_path / "password").chmod(0o600)
     async with camera.serve() as url:
         options = {"username": "admin", "password": {"file": str(tmp_path / "password")}}
         async with Watched(url, tmp_path / "out", model, **options) as watched:
@@ -236,3 +238,16 @@ async def test_a_usb_camera(model, tmp_path):
 def test_wrong_options_are_refused_by_name(tmp_path, options, words):
     with pytest.raises((ConfigError, ValueError), match=words):
         Watched(options.pop("url"), tmp_path, None, **options)
+
+
+def test_a_password_that_others_may_read_is_refused_with_its_file_and_what_to_do(tmp_path):
+    secret = tmp_path / "password"
+    secret.write_text("geheim\n")
+    secret.chmod(0o644)
+    with pytest.raises(ConfigError) as refused:
+        PasswordRef(file=secret).resolve()
+    assert f"the camera's password: {secret}: others than its owner" in refused.value.message
+    assert refused.value.hint == f"chmod 600 {secret}"
+    assert "geheim" not in str(refused.value)
+    secret.chmod(0o400)
+    assert PasswordRef(file=secret).resolve() == "geheim"

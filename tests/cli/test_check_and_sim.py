@@ -62,6 +62,31 @@ def test_secret_files_can_be_left_for_the_box_to_check(tmp_path: Path) -> None:
     assert result.exit_code == 0
 
 
+def test_a_key_that_others_may_read_is_a_mistake_unless_only_the_documents_are_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "identity.pem").write_text("key")
+    (tmp_path / "identity.pem").chmod(0o644)
+    path = str(write(tmp_path, CONTROLLER + "broker: {host: a, tls: {identity: identity.pem}}\n"))
+    result = CliRunner().invoke(cli, ["check", "--json", path])
+    (problem,) = json.loads(result.output)["problems"]
+    assert (result.exit_code, problem["pointer"]) == (78, "/broker/tls/identity")
+    assert problem["hint"] == f"chmod 600 {tmp_path / 'identity.pem'}"
+    assert CliRunner().invoke(cli, ["check", "--documents-only", path]).exit_code == 0
+
+
+def test_a_cameras_password_that_others_may_read_is_told_before_the_daemon_leaves_it_out(tmp_path: Path) -> None:
+    secret = tmp_path / "camera"
+    secret.write_text("geheim")
+    secret.chmod(0o644)
+    options = f"{{url: rtsp://192.0.2.1/x, username: admin, password: {{file: {secret}}}}}"
+    path = str(write(tmp_path, hall=f"terminals:\n  - {{id: cam, driver: camera, options: {options}}}\n"))
+    (advice,) = json.loads(CliRunner().invoke(cli, ["check", "--json", path]).output)["advice"]
+    assert (advice["line"], advice["hint"]) == (2, f"chmod 600 {secret}")
+    assert "geheim" not in advice["message"]
+    secret.chmod(0o600)
+    for arguments in (["check", "--json", path], ["check", "--json", "--documents-only", path]):
+        assert json.loads(CliRunner().invoke(cli, arguments).output)["advice"] == []
+
+
 def test_json_is_one_document_with_pointers(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["check", "--json", str(write(tmp_path, hall=HALL))])
     found = json.loads(result.output)

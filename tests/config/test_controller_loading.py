@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hallctl.config import ConfigErrors, SecretRef, load_controller, resolve
+from hallctl.config import ConfigErrors, SecretRef, check_private, load_controller, resolve
 from hallctl.errors import ConfigError
 
 GOOD = """\
@@ -111,3 +111,19 @@ def test_a_secret_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("HALL_PASSWORD")
     with pytest.raises(ConfigError, match="HALL_PASSWORD is not set"):
         resolve(SecretRef(env="HALL_PASSWORD"))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620])
+def test_a_private_key_that_others_may_use_is_refused_with_the_command_that_mends_it(tmp_path: Path, mode: int) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("key")
+    key.chmod(mode)
+    with pytest.raises(ConfigError, match="others than its owner") as caught:
+        check_private(key)
+    assert caught.value.hint == f"chmod 600 {key}"
+    key.chmod(0o400)
+    check_private(key)
+
+
+def test_a_private_key_that_is_not_there_is_left_to_whoever_opens_it(tmp_path: Path) -> None:
+    check_private(tmp_path / "key.pem")

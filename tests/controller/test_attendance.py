@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import os
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import structlog
 
+from hallctl.camera.retention import Retention
 from hallctl.camera.runner import Observation
 from hallctl.clock import ManualClock
 from hallctl.config import ControllerConfig, HallDocument
@@ -30,6 +33,7 @@ from hallctl.model import (
 )
 from hallctl.outbox import Outbox
 
+IN_A_THREAD = asyncio.to_thread
 ZONE = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9)]
 
 
@@ -163,6 +167,16 @@ class Bench:
 
 
 @pytest.fixture(autouse=True)
+def files_at_once(monkeypatch):
+    """Files are read and deleted on the spot: the test's clock would run on while a busy machine starts a thread."""
+
+    async def on_the_spot(work, *arguments, **named):
+        return work(*arguments, **named)
+
+    monkeypatch.setattr(asyncio, "to_thread", on_the_spot)
+
+
+@pytest.fixture(autouse=True)
 def salvaging(monkeypatch):
     """Broken clips are made whole by renaming them."""
 
@@ -283,6 +297,20 @@ async def test_an_absence_survives_a_restart_without_a_second_alert(bench):
     assert [item["kind"] for item in last.data["evidence"]] == ["snapshot", "clip", "clip-2"]
 
 
+async def test_a_clip_that_broke_off_a_night_ago_is_made_whole_before_anything_tidies_it_away(bench):
+    await bench.see(0.9, 3)
+    await bench.see(0.0, 20)
+    await bench.stop()
+    (part,) = bench.folder.rglob("*.part")
+    long_ago = bench.clock.now().timestamp() - 12 * 3600
+    os.utime(part, (long_ago, long_ago))
+    bench.runner.taking.clear()
+    await bench.start()
+    await bench.see(0.0, 3)
+    (alert,) = bench.alerts.open
+    assert [item.kind for item in alert.evidence] == ["snapshot", "clip"]
+
+
 async def test_a_post_is_paused_after_a_restart_only_where_its_window_is(bench):
     await bench.see(0.9, 3)
     bench.hall.set_state("w1", WindowState.PAUSED, bench.clock.now())
@@ -397,6 +425,22 @@ async def test_a_clip_that_reached_its_length_comes_to_the_alert_at_once(bench):
     assert [item.kind for item in alert.evidence] == ["snapshot", "clip"]
     await bench.see(0.0, 30)
     assert len(bench.runner.clips) == 1
+
+
+async def test_a_disk_that_takes_long_to_be_tidied_holds_up_no_post(tmp_path, monkeypatch):
+    tidied = threading.Event()
+    monkeypatch.setattr(asyncio, "to_thread", IN_A_THREAD)
+    monkeypatch.setattr(Retention, "apply", lambda *_: tidied.wait(60))
+    try:
+        async with running(Bench(tmp_path)) as bench:
+            await bench.see(0.9, 3)
+            await bench.see(0.0, 20)
+            assert [alert.kind for alert in bench.alerts.open] == [AlertKind.POST_EMPTY]
+            await bench.see(None, 20, "dark")
+            assert AlertKind.CAMERA_BLIND in [alert.kind for alert in bench.alerts.open]
+            assert not tidied.is_set()
+    finally:
+        tidied.set()
 
 
 async def test_an_alert_that_nobody_acknowledges_escalates(tmp_path):

@@ -23,7 +23,7 @@ from lab import (  # importing them puts their scenarios on the list
     upgrading,
 )
 from lab.bench import SCENARIOS, Scenario
-from lab.box import Box
+from lab.box import HALL, Box
 from lab.centre import Centre
 
 ORDER = [part.__name__ for part in (installing, devices, shutting, failing, cutting, upgrading)]
@@ -95,7 +95,7 @@ class Run:
 
     def _stamp_now(self) -> str:
         """What is installed depends on the disk and on the bundles."""
-        parts = [self._lab / "stamp", *sorted((self._lab / "stick").glob("*.sha256"))]
+        parts = [self._lab / "stamp", HALL, *sorted((self._lab / "stick").glob("*.sha256"))]
         return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
 
     def _stamp_then(self) -> str:

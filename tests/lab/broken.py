@@ -1,4 +1,5 @@
-"""Makes a bad release on purpose: hallctl's wheel under another version, with a mood that a file on the box chooses.
+"""Makes a bad release on purpose: hallctl's wheel under another version, with a fault that a file on the box
+chooses (``mood.py``).
 
 ``python -m lab.broken BUNDLES FOLDER`` takes the wheel out of the bundle in BUNDLES and puts the bad one into FOLDER.
 """
@@ -13,34 +14,8 @@ import zipfile
 from pathlib import Path
 
 BAD_VERSION = "99.0.0"
-MOOD_FILE = "/var/lib/hallctl/lab-mood"
-_MOOD = f'''
-"""What is wrong with this release, as {MOOD_FILE} says: it crashes, it hangs, or it finds no printer."""
-
-import os
-import signal
-import threading
-import time
-from pathlib import Path
-
-
-def put_on() -> None:
-    mood = Path({MOOD_FILE!r})
-    word = mood.read_text().strip() if mood.exists() else ""
-    if word == "loses":
-        from hallctl.transport.usb_names import UsbName
-        UsbName.matches = lambda self, found: False
-    if word in ("crashes", "hangs"):
-        number = signal.SIGSEGV if word == "crashes" else signal.SIGSTOP
-        threading.Thread(target=once_ready, args=(number,), daemon=True).start()
-
-
-def once_ready(number: int) -> None:
-    health = Path("/run/hallctl/health.json")
-    while not (health.exists() and '"ready": true' in health.read_text()):
-        time.sleep(0.2)
-    os.kill(os.getpid(), number)
-'''
+_MAIN = b'    """The console script."""\n'
+_CALL = b"    from hallctl import lab_mood\n\n    lab_mood.put_on()\n"
 
 
 def spoiled(wheel: Path, folder: Path) -> Path:
@@ -52,8 +27,10 @@ def spoiled(wheel: Path, folder: Path) -> Path:
     files = {name.replace(old, new): data for name, data in files.items()}
     metadata = f"{new}/METADATA"
     files[metadata] = files[metadata].replace(f"Version: {version}".encode(), f"Version: {BAD_VERSION}".encode(), 1)
-    files["hallctl/daemon.py"] += b"\n\nfrom hallctl import lab_mood\n\nlab_mood.put_on()\n"
-    files["hallctl/lab_mood.py"] = _MOOD.encode()
+    main = files["hallctl/cli/main.py"].replace(_MAIN, _MAIN + _CALL)
+    assert main != files["hallctl/cli/main.py"], "hallctl/cli/main.py has no main() any more"
+    files["hallctl/cli/main.py"] = main
+    files["hallctl/lab_mood.py"] = Path(__file__).with_name("mood.py").read_bytes()
     files[f"{new}/RECORD"] = _record(files, f"{new}/RECORD").encode()
     target = folder / wheel.name.replace(version, BAD_VERSION, 1)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as bad:

@@ -12,7 +12,7 @@ def installs(box: Box) -> None:
     folder = box.unpack(box.good)
     said = box.run(f"{folder}/install.sh").well()
     assert "/etc/hallctl/controller.yaml" in said, said
-    assert box.good in box.run("hallctl", "--version").well()
+    assert box.run("hallctl", "--version").well() == f"hallctl {box.good}"
     assert box.run("systemctl", "is-enabled", "hallctl").well() == "enabled"
     assert box.run("systemctl", "is-active", "hallctl").code, "it runs without a configuration"
 

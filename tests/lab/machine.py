@@ -14,7 +14,7 @@ from typing import Any
 
 from guest.qemu import qemu, spoken
 
-ORDER_S = 600.0  # software emulation on a busy machine is slow; a hang of the guest ends here
+ORDER_S = 1800.0  # software emulation on a busy machine is slow; a hang of the guest ends here
 BOOT_S = 300.0
 BROKER = "10.0.2.100:1883"  # as the guest sees the centre
 

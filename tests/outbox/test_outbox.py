@@ -188,18 +188,6 @@ def test_a_state_directory_that_is_a_file_is_an_error_with_a_hint(tmp_path, cloc
         opened(tmp_path / "state" / "outbox.db", clock)
 
 
-async def test_a_log_of_a_newer_hallctl_is_not_touched(path, clock):
-    outbox = opened(path, clock)
-    await outbox.close()
-    database = sqlite3.connect(path)
-    database.execute("PRAGMA user_version=99")
-    database.commit()
-    database.close()
-    with pytest.raises(OutboxError, match="layout 99"):
-        opened(path, clock)
-    assert path.exists()
-
-
 APPENDER = """
 import asyncio, sys
 from pathlib import Path

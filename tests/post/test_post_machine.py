@@ -125,6 +125,17 @@ def test_what_happened_while_the_camera_was_blind_is_not_held_against_anybody() 
     assert [one.since for one in raised] == [at(100)]
 
 
+def test_who_came_back_just_before_the_camera_went_blind_has_come_back() -> None:
+    machine = PostMachine(RULES)
+    watch(machine, "person", range(0, 4, 2))
+    assert of(RaiseEmpty, watch(machine, "nobody", range(4, 50, 2)))
+    watch(machine, "person", range(50, 54, 2))
+    cleared = of(ClearEmpty, watch(machine, "blind", range(54, 100, 2)))
+    assert [(one.absent_s, one.why) for one in cleared] == [(46.0, "returned")]
+    raised = of(RaiseEmpty, watch(machine, "nobody", range(100, 140, 2)))
+    assert [one.since for one in raised] == [at(100)]
+
+
 def test_doubtful_looks_neither_make_nor_end_an_absence() -> None:
     machine = PostMachine(RULES)
     watch(machine, "person", range(0, 4, 2))

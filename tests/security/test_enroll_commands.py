@@ -220,6 +220,7 @@ async def test_the_daemon_tells_in_its_log_what_the_broker_denies(box: Path, gua
     """Its certificate is for another box than its controller.yaml."""
     stranger = pki.issue("gulou/box-7")
     (box.parent / "identity.pem").write_bytes(stranger.read_bytes())
+    (box.parent / "identity.pem").chmod(0o600)
     daemon = await hallctl("run", box)
     try:
         async with asyncio.timeout(30):

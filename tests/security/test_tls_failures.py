@@ -86,6 +86,15 @@ async def test_a_certificate_of_another_ca_is_refused(
     assert "does not trust the CA that signed our certificate" in error.message
 
 
+async def test_a_key_that_others_may_read_is_not_used(guarded: GuardedBroker, pki: Pki) -> None:
+    tls = pki.tls("gulou/box-1")
+    assert tls.cert_file is not None
+    tls.cert_file.chmod(0o640)
+    error = await refusal(guarded.session(tls))
+    assert f"{tls.cert_file}: others than its owner may use this file (mode 0640)" in error.message
+    assert error.hint == f"chmod 600 {tls.cert_file}"
+
+
 async def test_an_expired_certificate_is_refused(guarded: GuardedBroker, pki: Pki, version: str) -> None:
     expired = pki.issue("gulou/box-1", at=datetime.now(UTC) - timedelta(days=20))
     error = await refusal(guarded.session(Tls(pki.ca_file, expired)))

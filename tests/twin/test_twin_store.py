@@ -47,6 +47,14 @@ def test_a_record_is_read_as_it_was_written():
         assert decode(encode(record)) == record
 
 
+def test_a_record_to_which_the_next_release_added_is_read_as_far_as_this_one_knows_it():
+    body = json.loads(json.loads(encode(NEW))["record"])
+    for part in (body, body["good"][0], body["trial"], body["trial"]["document"], body["known"]):
+        part["signed_by"] = "desk-7"
+    text = json.dumps(body)
+    assert decode(json.dumps({"sha256": sha256(text.encode()).hexdigest(), "record": text}).encode()) == NEW
+
+
 STEPS = [f"{kind}.{what}" for kind in ("stage", Step.SWAP) for what in ("written", "synced", "renamed", "done")]
 
 

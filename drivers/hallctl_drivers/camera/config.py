@@ -1,12 +1,11 @@
 """Options of ``camera`` in hall.yaml."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from hallctl.driver import DriverOptions
+from hallctl.driver import DriverOptions, read_secret
 from hallctl.errors import ConfigError
 
 
@@ -15,7 +14,7 @@ class PasswordRef(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: Path | None = Field(default=None, description="file that holds it, readable by the daemon only")
+    file: Path | None = Field(default=None, description="file that holds it, mode 0600 or 0400")
     env: str | None = Field(default=None, description="name of an environment variable that holds it")
 
     @model_validator(mode="after")
@@ -26,15 +25,11 @@ class PasswordRef(BaseModel):
 
     def resolve(self) -> str:
         """The password. Raises ``ConfigError`` when it is not there."""
-        if self.env is not None:
-            if self.env not in os.environ:
-                raise ConfigError(f"the camera's password: environment variable {self.env} is not set")
-            return os.environ[self.env]
-        assert self.file is not None  # noqa: S101  # exactly one of the two
         try:
-            return self.file.read_text(encoding="utf-8").removesuffix("\n")
-        except OSError as exc:
-            raise ConfigError(f"the camera's password file {self.file} can't be read: {exc.strerror}") from exc
+            return read_secret(file=self.file, env=self.env)
+        except ConfigError as exc:
+            where = f"{exc.path}: " if exc.path else ""
+            raise ConfigError(f"the camera's password: {where}{exc.message}", hint=exc.hint) from exc
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -33,4 +33,5 @@ PLUGIN = DriverPlugin(
         "pad.absent": "open the pad's address (it stands in the hint, and in info as url) in the tablet's browser; "
         "then look at the tablet's power and network, and at the options listen and allow",
     },
+    book="hallctl_drivers.webpad",
 )

@@ -25,6 +25,7 @@ from hallctl_drivers.webpad.config import host_and_port
 
 PING_S = 9.0  # so often, and so long for an answer: with CLOSE_S a dead tablet is noticed within 20 s
 CLOSE_S = 1.0  # what pages get to say good-bye
+MOST_OPEN, MOST_OF_ONE = 512, 64  # connections to one server, and of those from one address
 GOING = 1001
 BAD = 1008
 _REFUSED_BY_US = {1002: "no WebSocket frame", 1007: "no UTF-8", 1009: f"more than {LONGEST} bytes"}
@@ -237,12 +238,19 @@ async def join(listen: str, guest: Guest) -> House:
 
 
 def _kept_in(connections: set[ServerConnection]) -> type[ServerConnection]:
-    """Connections that stand in the set while they are open, also before they have asked for anything."""
+    """Connections that stand in the set while they are open, also before they have asked for anything.
+
+    Whoever opens more than a hall's tablets need is hung up on, so that it can't keep the others out.
+    """
 
     class Kept(ServerConnection):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            connections.add(self)
             super().connection_made(transport)
+            peer = peer_of(self)
+            if len(connections) >= MOST_OPEN or sum(peer_of(one) == peer for one in connections) >= MOST_OF_ONE:
+                self.transport.abort()
+                return
+            connections.add(self)
 
         def connection_lost(self, exc: Exception | None) -> None:
             connections.discard(self)

@@ -2,6 +2,7 @@
 
 import click
 
+from hallctl.cli.language import _
 from hallctl.errors import EnrollError
 
 
@@ -15,7 +16,9 @@ def enroll() -> None:
 
 
 def _missing() -> None:
-    raise EnrollError("this needs the package cryptography", hint="pip install 'hallctl[enroll]'")
+    raise EnrollError(
+        _("this needs the package cryptography"), code="enroll.not_installed", hint=_("pip install 'hallctl[enroll]'")
+    )
 
 
 try:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hallctl.cli.enroll.answer import ask_over_mqtt
+from hallctl.cli.language import _
 from hallctl.cli.link import tls_options
 from hallctl.cli.output import EX_FAILED, EX_OK, json_option, local_time, print_json
 from hallctl.cli.where import config_option, find_config
@@ -77,15 +78,20 @@ def request(
     if as_json:
         print_json({"name": asked.name, "fingerprint": asked.fingerprint, "csr": asked.csr.decode()})
     else:
-        click.echo(f"name:        {asked.name}\nfingerprint: {asked.fingerprint}", err=True)
+        click.echo(
+            _("name:        {name}\nfingerprint: {fingerprint}").format(name=asked.name, fingerprint=asked.fingerprint),
+            err=True,
+        )
         if csr is None and not send:
             click.echo(asked.csr.decode(), nl=False)
     if not send:
         return EX_OK
     if place.holder.role is not Role.CONTROLLER:
-        raise click.UsageError("--send is for boxes; take the request of a person or a broker to the centre as a file.")
+        raise click.UsageError(
+            _("--send is for boxes; take the request of a person or a broker to the centre as a file.")
+        )
     certificate = ask_over_mqtt(place.holder.topics, asked, config, broker, wait_s)
-    return _installed(place, certificate.encode(), "the desk's answer", as_json=as_json)
+    return _installed(place, certificate.encode(), _("the desk's answer"), as_json=as_json)
 
 
 for _option in tls_options():
@@ -116,7 +122,11 @@ def install(
     try:
         data = certificate.read_bytes()
     except OSError as exc:
-        raise EnrollError(f"{certificate} can't be read: {exc.strerror}", hint="name the signed certificate") from exc
+        raise EnrollError(
+            _("{certificate} can't be read: {strerror}").format(certificate=certificate, strerror=exc.strerror),
+            code="enroll.file",
+            hint=_("name the signed certificate"),
+        ) from exc
     return _installed(place, data, str(certificate), as_json=as_json)
 
 
@@ -146,7 +156,7 @@ def place_of(config: Path | None, name: str | None, identity: Path | None) -> Pl
     if name is not None:
         holder = holder_of(name)
         if holder.role is Role.CONTROLLER:
-            raise click.UsageError("A box takes its name from its controller.yaml: --config FILE.")
+            raise click.UsageError(_("A box takes its name from its controller.yaml: --config FILE."))
         return Place(holder, Identity(identity or Path(f"{holder.common_name.replace(':', '-')}.pem")), None)
     path = find_config(config)
     document = load_controller(path)
@@ -154,7 +164,7 @@ def place_of(config: Path | None, name: str | None, identity: Path | None) -> Pl
     own = identity or (tls.identity if tls is not None else None)
     if own is None:
         hint = f"broker: tls: identity: {FOLDER / 'identity.pem'} (docs/security.md)"
-        raise ConfigError("names no identity for the box's key and certificate", path=str(path), hint=hint)
+        raise ConfigError(_("names no identity for the box's key and certificate"), path=str(path), hint=hint)
     return Place(holder_of(f"{document.site}/{document.controller}"), Identity(own), tls.ca_file if tls else None)
 
 
@@ -168,9 +178,13 @@ def _installed(place: Place, data: bytes, where: str, *, as_json: bool) -> int:
     if as_json:
         print_json({"file": str(place.identity.path), **_described(pair, now)})
         return EX_OK
-    click.echo(f"{place.identity.path}: certificate of {pair.name}, until {local_time(pair.lifetime[1])}")
+    click.echo(
+        _("{path}: certificate of {name}, until {time}").format(
+            path=place.identity.path, name=pair.name, time=local_time(pair.lifetime[1])
+        )
+    )
     if not anchors:
-        click.echo("warning: no CA is named (tls.ca_file, --cafile): who signed it was not checked", err=True)
+        click.echo(_("warning: no CA is named (tls.ca_file, --cafile): who signed it was not checked"), err=True)
     return EX_OK
 
 
@@ -195,19 +209,25 @@ def common_name_of_issuer(pair: Pair) -> str:
 def _words(document: dict[str, Any]) -> str:
     found, asked = document["certificate"], document["request"]
     if found is None:
-        lines = [f"{document['name']}: there is no certificate in {document['file']}"]
+        lines = [_("{name}: there is no certificate in {file}").format(name=document["name"], file=document["file"])]
     else:
         left = found["days_left"]
-        life = f"{left} days left" if left > 0 else "EXPIRED"
+        life = _("{left} days left").format(left=left) if left > 0 else _("EXPIRED")
         lines = [
-            f"{found['name']}: {life}, until {local_time(found['until'].astimezone(UTC))}",
-            f"file:        {document['file']}",
-            f"issuer:      {found['issuer']}",
-            f"serial:      {found['serial']}",
-            f"fingerprint: {found['fingerprint']}",
+            _("{name}: {life}, until {time}").format(
+                name=found["name"], life=life, time=local_time(found["until"].astimezone(UTC))
+            ),
+            _("file:        {file}").format(file=document["file"]),
+            _("issuer:      {issuer}").format(issuer=found["issuer"]),
+            _("serial:      {serial}").format(serial=found["serial"]),
+            _("fingerprint: {fingerprint}").format(fingerprint=found["fingerprint"]),
         ]
     if asked is not None:
-        lines.append(f"a request waits for its certificate; its fingerprint: {asked['fingerprint']}")
+        lines.append(
+            _("a request waits for its certificate; its fingerprint: {fingerprint}").format(
+                fingerprint=asked["fingerprint"]
+            )
+        )
     return "\n".join(lines)
 
 
@@ -215,7 +235,11 @@ def _write(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as exc:
-        raise EnrollError(f"{path} can't be written: {exc.strerror}", hint="name another file") from exc
+        raise EnrollError(
+            _("{path} can't be written: {strerror}").format(path=path, strerror=exc.strerror),
+            code="enroll.file",
+            hint=_("name another file"),
+        ) from exc
 
 
 COMMANDS = (request, install, status)

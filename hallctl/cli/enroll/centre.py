@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hallctl.cli.language import _
 from hallctl.cli.output import EX_OK, json_option, local_time, print_json, print_table
 from hallctl.cli.who import by_option, who
 from hallctl.clock import SystemClock
@@ -46,10 +47,17 @@ def ca_init(*, folder: Path, name: str, days: float) -> int:
     With $HALLCTL_CA_PASSPHRASE its key is encrypted.
     """
     made = Authority.create(folder, name, SystemClock().now(), days=days, passphrase=passphrase())
-    click.echo(f"{folder}: ca.pem goes to the broker and to every box; crl.pem to the broker; ca.key nowhere")
+    click.echo(
+        _("{folder}: ca.pem goes to the broker and to every box; crl.pem to the broker; ca.key nowhere").format(
+            folder=folder
+        )
+    )
     if not passphrase():
-        click.echo(f"warning: ca.key has no passphrase (${PASSPHRASE_VARIABLE})", err=True)
-    click.echo(f"it holds until {local_time(made.certificate.not_valid_after_utc)}")
+        click.echo(
+            _("warning: ca.key has no passphrase (${variable})").format(variable=PASSPHRASE_VARIABLE),
+            err=True,
+        )
+    click.echo(_("it holds until {time}").format(time=local_time(made.certificate.not_valid_after_utc)))
     return EX_OK
 
 
@@ -66,7 +74,11 @@ def sign(*, request: Path, folder: Path, days: float | None, output: Path | None
     """Sign a REQUEST (CSR file) whose name has the form. Compare its fingerprint first. --json prints one document."""
     data = files.read(request)
     if data is None:
-        raise EnrollError(f"there is no {request}", hint="`hallctl enroll request --csr FILE` writes it")
+        raise EnrollError(
+            _("there is no {request}").format(request=request),
+            code="enroll.file",
+            hint=_("`hallctl enroll request --csr FILE` writes it"),
+        )
     csr = read_csr(data, str(request))
     certificate = Authority.open(folder, passphrase()).sign(csr, SystemClock().now(), by=who(), days=days)
     if output is not None:
@@ -74,7 +86,10 @@ def sign(*, request: Path, folder: Path, days: float | None, output: Path | None
     if as_json:
         print_json({"name": csr.common_name, "fingerprint": csr.fingerprint, "certificate": certificate})
         return EX_OK
-    click.echo(f"name:        {csr.common_name}\nfingerprint: {csr.fingerprint}", err=True)
+    click.echo(
+        _("name:        {name}\nfingerprint: {fingerprint}").format(name=csr.common_name, fingerprint=csr.fingerprint),
+        err=True,
+    )
     if output is None:
         click.echo(certificate, nl=False)
     return EX_OK
@@ -107,13 +122,15 @@ def revoke(*, name_or_serial: str, folder: Path, reason: str) -> int:
     authority = Authority.open(folder, passphrase())
     revoked = authority.revoke(name_or_serial, SystemClock().now(), by=who(), reason=reason)
     for one in revoked:
-        click.echo(f"revoked: {one.name} {one.serial}")
+        click.echo(_("revoked: {name} {serial}").format(name=one.name, serial=one.serial))
     if not revoked:
-        click.echo("all of them were revoked already")
+        click.echo(_("all of them were revoked already"))
     click.echo(
-        f"copy {authority.crl_path} to the broker and reload it. An open connection goes on until then and beyond:"
+        _("copy {crl_path} to the broker and reload it. An open connection goes on until then and beyond:").format(
+            crl_path=authority.crl_path
+        )
     )
-    click.echo("copy what `hallctl enroll acl` writes too: it silences those of revoked names at the reload")
+    click.echo(_("copy what `hallctl enroll acl` writes too: it silences those of revoked names at the reload"))
     return EX_OK
 
 
@@ -138,8 +155,8 @@ def acl(*, folder: Path, output: Path | None) -> int:
 
 def _state(one: Entry, now: datetime) -> str:
     if one.revoked_at is not None:
-        return f"revoked {local_time(one.revoked_at)} {one.reason}".rstrip()
-    return "holds" if one.holds(now) else "expired"
+        return _("revoked {time} {reason}").format(time=local_time(one.revoked_at), reason=one.reason).rstrip()
+    return _("holds") if one.holds(now) else _("expired")
 
 
 def _described(one: Entry, now: datetime) -> dict[str, Any]:

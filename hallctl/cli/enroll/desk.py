@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from hallctl.cli.enroll.centre import ca_option, days_option, passphrase
+from hallctl.cli.language import _
 from hallctl.cli.link import link_options, target_of, with_session
 from hallctl.cli.output import EX_OK, local_time, print_json, print_table
 from hallctl.cli.who import by_option, who
@@ -42,7 +43,7 @@ def pending(
     elif found:
         print_table(("box", "asked", "fingerprint", "what is wrong"), [_row(one) for one in found])
     else:
-        click.echo("Nobody waits.")
+        click.echo(_("Nobody waits."))
     return EX_OK
 
 
@@ -67,14 +68,19 @@ def approve(
 ) -> int:
     """Sign the request of a box, after comparing its fingerprint with the box's. --json prints one document."""
     _no_selection(site, controller)
-    told = fingerprint or click.prompt("fingerprint that the technician reads out")
+    told = fingerprint or click.prompt(_("fingerprint that the technician reads out"))
 
     async def work(desk: Desk) -> Waiting:
         one = _named(box, await desk.pending())
         if one.csr is not None and _plain(told) != _plain(one.csr.fingerprint):
             raise EnrollError(
-                f"{box} asks with the fingerprint {one.csr.fingerprint}, which is another one",
-                hint="somebody else may be asking in its name; `hallctl enroll status` on the box shows the box's own",
+                _("{box} asks with the fingerprint {fingerprint}, which is another one").format(
+                    box=box, fingerprint=one.csr.fingerprint
+                ),
+                code="enroll.fingerprint",
+                hint=_(
+                    "somebody else may be asking in its name; `hallctl enroll status` on the box shows the box's own"
+                ),
             )
         await desk.approve(one, days)
         return one
@@ -83,7 +89,7 @@ def approve(
     if as_json:
         print_json(_described(one))
     else:
-        click.echo(f"{one.name}: signed and published")
+        click.echo(_("{name}: signed and published").format(name=one.name))
     return EX_OK
 
 
@@ -116,7 +122,7 @@ def refuse(
     if as_json:
         print_json(_described(one))
     else:
-        click.echo(f"{one.name}: refused")
+        click.echo(_("{name}: refused").format(name=one.name))
     return EX_OK
 
 
@@ -163,14 +169,18 @@ def _at_the_desk(folder: Path, config: Path | None, broker: str | None, work: Ca
 
 def _no_selection(site: str | None, controller: str | None) -> None:
     if site or controller:
-        raise click.UsageError("--site and --controller select nothing here.")
+        raise click.UsageError(_("--site and --controller select nothing here."))
 
 
 def _named(box: str, found: list[Waiting]) -> Waiting:
     for one in found:
         if one.name == box:
             return one
-    raise EnrollError(f"{box} asks for nothing", hint="`hallctl enroll pending` lists who does")
+    raise EnrollError(
+        _("{box} asks for nothing").format(box=box),
+        code="enroll.unknown",
+        hint=_("`hallctl enroll pending` lists who does"),
+    )
 
 
 def _plain(fingerprint: str) -> str:

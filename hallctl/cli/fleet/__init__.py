@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+from hallctl.cli.localised import localised
+
 COMMANDS = ("status", "show", "diff", "push", "history", "command", "logs", "rebirth", "simulate")
 
 
@@ -19,7 +21,7 @@ class FleetCommands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         found = getattr(import_module(f"hallctl.cli.fleet.{cmd_name}"), cmd_name)
-        return found if isinstance(found, click.Command) else None
+        return localised(found) if isinstance(found, click.Command) else None
 
 
 @click.command(cls=FleetCommands)

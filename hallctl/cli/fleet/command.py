@@ -13,14 +13,15 @@ from hallctl.cli.command import readable
 from hallctl.cli.fleet.options import (
     broker_options,
     by_option,
-    counted,
     name_of,
     selection_of,
     settings_of,
     to_option,
     with_desk,
 )
+from hallctl.cli.language import _, counted, marked
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json, print_table
+from hallctl.cli.words import explained
 from hallctl.errors import RequestRefused
 from hallctl.fleet.calls import AT_ONCE, EXPIRES_S, Answer
 from hallctl.fleet.desk import Desk
@@ -118,7 +119,7 @@ async def ask(
     views = selected(desk.reader.controllers.values(), selection)
     online = [view.topics for view in views if desk.is_online(view.topics)]
     away = [view.topics for view in views if not desk.is_online(view.topics)]
-    offline = [Answer(topics, None, "it is offline; nothing was sent") for topics in away]
+    offline = [Answer(topics, None, marked("it is offline; nothing was sent")) for topics in away]
     asked = desk.calls.ask_all(online, name, data, timeout_s=timeout_s, at_once=at_once) if online else None
     return [*offline, *([answer async for answer in asked] if asked else [])]
 
@@ -135,7 +136,11 @@ def check_request(name: str, data: Mapping[str, Any], by: str) -> dict[str, Any]
     try:
         read_request(Command("check", name, datetime.now(UTC), filled))
     except RequestRefused as exc:
-        hint = f"{exc.hint}; --unchecked sends it all the same" if exc.hint else "--unchecked sends it all the same"
+        hint = (
+            _("{hint}; --unchecked sends it all the same").format(hint=exc.hint)
+            if exc.hint
+            else _("--unchecked sends it all the same")
+        )
         raise RequestRefused(exc.code, exc.message, hint=hint) from exc
     return filled
 
@@ -146,7 +151,9 @@ def read_arguments(name: str, texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         path, equals, value = str(readable(text)).partition("=")
         if not equals or not path:
-            raise click.UsageError(f"{text!r} is no argument of {name}: write KEY=VALUE.")
+            raise click.UsageError(
+                _("{text!r} is no argument of {name}: write KEY=VALUE.").format(text=text, name=name)
+            )
         *parents, last = path.split(".")
         place = found
         for parent in parents:
@@ -165,7 +172,9 @@ def _value(text: str) -> Any:
         try:
             return json.loads(text)
         except ValueError as exc:
-            raise click.UsageError(f"{text!r} begins like JSON and is none: {exc}.") from exc
+            raise click.UsageError(
+                _("{text!r} begins like JSON and is none: {exc}.").format(text=text, exc=exc)
+            ) from exc
     return text
 
 
@@ -176,7 +185,7 @@ def _number(value: Any) -> Any:
 def _print(answers: Sequence[Answer], *, everything: bool) -> None:
     found = Counter(_result(one) for one in answers)
     click.echo(
-        f"{counted(len(answers), 'controller')}: {', '.join(f'{n:,} {word}' for word, n in found.most_common())}"
+        f"{counted(len(answers), 'controller')}: {', '.join(f'{n:,} {_(word)}' for word, n in found.most_common())}"
     )
     listed = [one for one in answers if everything or len(answers) <= FEW or not done(one) or _partly(one)]
     if listed:
@@ -186,26 +195,29 @@ def _print(answers: Sequence[Answer], *, everything: bool) -> None:
 def _row(answer: Answer) -> tuple[str, ...]:
     reply = answer.reply
     if reply is None:
-        return name_of(answer.topics), _result(answer), answer.problem, ""
+        return name_of(answer.topics), _(_result(answer)), _(answer.problem), ""
     code = f" [{reply.code}]" if reply.code else ""
-    words = f"{reply.message}{code}" if reply.message or code else _short(reply.data)
+    message, hint = explained(reply.code, reply.message, reply.hint) if reply.code else (reply.message, reply.hint)
+    words = f"{message}{code}" if message or code else _short(reply.data)
     return (
         name_of(answer.topics),
-        _result(answer),
+        _(_result(answer)),
         " ".join(part for part in (words, _partly(answer)) if part),
-        reply.hint,
+        hint,
     )
 
 
 def _partly(answer: Answer) -> str:
     failed = answer.reply.data.get("failed") if answer.reply else None
-    return f"failed: {', '.join(map(str, failed))}" if isinstance(failed, Mapping) and failed else ""
+    return (
+        _("failed: {names}").format(names=", ".join(map(str, failed))) if isinstance(failed, Mapping) and failed else ""
+    )
 
 
 def _result(answer: Answer) -> str:
     if answer.reply is None:
-        return "offline" if answer.problem.startswith("it is offline") else "no answer"
-    return "done" if answer.reply.state is ReplyState.SUCCEEDED else answer.reply.state.value.replace("_", " ")
+        return marked("offline") if answer.problem.startswith("it is offline") else marked("no answer")
+    return marked("done") if answer.reply.state is ReplyState.SUCCEEDED else answer.reply.state.value.replace("_", " ")
 
 
 def _short(data: Mapping[str, Any]) -> str:

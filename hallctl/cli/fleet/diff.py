@@ -1,10 +1,12 @@
 """``hallctl fleet diff``: one controller's document against another's, a file, or what is wanted of it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from hallctl.cli.fleet.options import broker_options, find_one, name_of, settings_of, with_desk
+from hallctl.cli.language import _, marked
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json
 from hallctl.errors import LinkError
 from hallctl.fleet.compare import Difference, compare, restarted_terminals
@@ -28,26 +30,43 @@ def diff(
     Lines begin with + (added), - (removed) or ~ (changed). Exit code 1 when they differ. --json prints one document.
     """
     file = check_file(Path(other)).document if other and Path(other).is_file() else None
-    old, new, names = with_desk(
+    old, new, sides = with_desk(
         settings_of(config, broker), lambda desk: _both(desk, controller, other, file, desired=desired)
     )
     differences = compare(old, new)
     restarted = restarted_terminals(old, new)
     if as_json:
-        body = {"from": names[0], "to": names[1], "differences": [_values(one) for one in differences]}
+        body = {"from": str(sides[0]), "to": str(sides[1]), "differences": [_values(one) for one in differences]}
         print_json({**body, "restarted": restarted})
     else:
-        click.echo(f"from {names[0]} to {names[1]}" + ("" if differences else ": no difference"))
+        click.echo(
+            _("from {old} to {new}").format(old=sides[0].words(), new=sides[1].words())
+            + ("" if differences else _(": no difference"))
+        )
         for one in differences:
             click.echo(str(one))
         if differences:
-            click.echo(f"restarted: {', '.join(restarted) or 'no terminal that is in both'}")
+            click.echo(_("restarted: {names}").format(names=", ".join(restarted) or _("no terminal that is in both")))
     return EX_FAILED if differences else EX_OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What is compared: English in JSON, the person's language in words."""
+
+    text: str = "{name}"
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.text.format(name=self.name)
+
+    def words(self) -> str:
+        return _(self.text).format(name=self.name)
 
 
 async def _both(
     desk: Desk, controller: str, other: str | None, file: Document | None, *, desired: bool
-) -> tuple[Document, Document, tuple[str, str]]:
+) -> tuple[Document, Document, tuple[_Side, _Side]]:
     await desk.read(("+",), marker=False)
     view = _view(desk, controller)
     both = [view.topics, *([] if other is None or file is not None else [find_one(desk, other)])]
@@ -56,12 +75,12 @@ async def _both(
     here = name_of(view.topics)
     old = _desired(view) if desired else await _running(desk, view)
     if other is None:
-        return old, _desired(view), (f"what {here} runs", "what is wanted of it")
+        return old, _desired(view), (_Side(marked("what {name} runs"), here), _Side(marked("what is wanted of it")))
     if file is not None:
-        return old, file, (here, other)
+        return old, file, (_Side(name=here), _Side(name=other))
     there = _view(desk, other)
     new = _desired(there) if desired else await _running(desk, there)
-    return old, new, (here, name_of(there.topics))
+    return old, new, (_Side(name=here), _Side(name=name_of(there.topics)))
 
 
 def _view(desk: Desk, text: str) -> ControllerView:
@@ -70,7 +89,10 @@ def _view(desk: Desk, text: str) -> ControllerView:
 
 def _desired(view: ControllerView) -> Document:
     if view.desired is None:
-        raise LinkError(f"nothing was ever pushed to {name_of(view.topics)}, or the broker has lost it")
+        raise LinkError(
+            _("nothing was ever pushed to {name}, or the broker has lost it").format(name=name_of(view.topics)),
+            code="document.unknown",
+        )
     return view.desired.document
 
 
@@ -80,7 +102,9 @@ async def _running(desk: Desk, view: ControllerView) -> Document:
     found = (await present_documents(desk, [view])).get(view.topics)
     if found is None:
         hint = "it has to be online to be asked"
-        raise LinkError(f"what {name_of(view.topics)} runs is not known", hint=hint)
+        raise LinkError(
+            _("what {name} runs is not known").format(name=name_of(view.topics)), code="document.unknown", hint=hint
+        )
     return found
 
 

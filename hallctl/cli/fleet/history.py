@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
-from hallctl.cli.fleet.options import broker_options, counted, settings_of, with_desk
+from hallctl.cli.fleet.options import broker_options, settings_of, with_desk
 from hallctl.cli.fleet.progress import BACK_WORDS, WORDS
+from hallctl.cli.language import _, counted
 from hallctl.cli.output import EX_OK, local_time, print_json, print_table
+from hallctl.cli.words import status_word
 from hallctl.errors import RequestRefused
 from hallctl.fleet.book import RolloutBook
 from hallctl.fleet.desk import Desk
@@ -52,7 +54,7 @@ def _print_all(heads: list[RolloutHead], *, as_json: bool) -> None:
             print_json(_head_values(head))
         return
     if not heads:
-        click.echo("the broker knows of no rollout")
+        click.echo(_("the broker knows of no rollout"))
         return
     print_table(
         ("rollout", "by", "file", "to", "wave", "state", "what became of it"),
@@ -61,9 +63,9 @@ def _print_all(heads: list[RolloutHead], *, as_json: bool) -> None:
                 head.id,
                 head.by,
                 head.file,
-                " or ".join(head.selector),
-                f"{head.wave + 1} of {len(head.waves)}",
-                head.phase.value,
+                _(" or ").join(head.selector),
+                _("{number} of {total}").format(number=head.wave + 1, total=len(head.waves)),
+                status_word(head.phase.value),
                 head.reason or _counts(head),
             )
             for head in heads
@@ -80,30 +82,44 @@ def _print_one(book: RolloutBook, head: RolloutHead, *, everything: bool, as_jso
         for target, outcome in rows if everything else listed:
             print_json(_row_values(target, outcome))
         return
-    click.echo(f"{head.id}: {head.file} to {' or '.join(head.selector)}, by {head.by}, {local_time(head.started_at)}")
-    ended = f", {local_time(head.ended_at)}" if head.ended_at else f", wave {head.wave + 1} of {len(head.waves)}"
-    click.echo(f"{head.phase.value}{ended}{f': {head.reason}' if head.reason else ''}")
+    click.echo(
+        _("{id}: {file} to {selector}, by {by}, {time}").format(
+            id=head.id,
+            file=head.file,
+            selector=_(" or ").join(head.selector),
+            by=head.by,
+            time=local_time(head.started_at),
+        )
+    )
+    ended = (
+        f", {local_time(head.ended_at)}"
+        if head.ended_at
+        else _(", wave {number} of {total}").format(number=head.wave + 1, total=len(head.waves))
+    )
+    click.echo(f"{status_word(head.phase.value)}{ended}{f': {head.reason}' if head.reason else ''}")
     found = Counter(outcome.fate if outcome else Fate.WAITING for _, outcome in rows)
-    click.echo(f"{counted(len(rows), 'controller')}: {', '.join(f'{n:,} {WORDS[fate]}' for fate, n in found.items())}")
+    click.echo(
+        f"{counted(len(rows), 'controller')}: {', '.join(f'{n:,} {_(WORDS[fate])}' for fate, n in found.items())}"
+    )
     if listed:
         print_table(("controller", "version", "what it did", "way back", "why"), [_row(t, o) for t, o in listed])
 
 
 def _row(target: TargetRow, outcome: OutcomeRow | None) -> tuple[str, ...]:
     fate = outcome.fate if outcome else Fate.WAITING
-    back = BACK_WORDS.get(outcome.way_back, "") if outcome else ""
+    back = _(BACK_WORDS.get(outcome.way_back, "")) if outcome else ""
     why = outcome.message if outcome else ""
     return (
         f"{target.site}/{target.controller}",
         f"{target.previous_version} -> {target.version}",
-        WORDS[fate],
+        _(WORDS[fate]),
         back,
         why,
     )
 
 
 def _counts(head: RolloutHead) -> str:
-    fates = {fate.value: words for fate, words in WORDS.items()}
+    fates = {fate.value: _(words) for fate, words in WORDS.items()}
     return ", ".join(f"{number:,} {fates[name]}" for name, number in head.counts.items() if name in fates)
 
 

@@ -19,6 +19,7 @@ from hallctl.cli.fleet.options import (
     to_option,
     with_desk,
 )
+from hallctl.cli.language import _
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json
 from hallctl.fleet.backfill import ask_again, backfill
 from hallctl.fleet.desk import Desk
@@ -86,11 +87,13 @@ class _View:
         problems: list[str] = []
         if since is not None and not self._live:
             online = [(v.topics, v.state.last_seq) for v in views if v.state and desk.is_online(v.topics)]
-            problems = [f"{name_of(v.topics)} is offline" for v in views if not desk.is_online(v.topics)]
+            problems = [
+                _("{name} is offline").format(name=name_of(v.topics)) for v in views if not desk.is_online(v.topics)
+            ]
             problems += await backfill(desk, self._book, online, since)
             self._print_collected(since)
         for problem in problems:
-            click.echo(f"warning: {problem}", err=True)
+            click.echo(_("warning: {problem}").format(problem=problem), err=True)
         if follow:
             self._live = True
             await self._follow(desk)
@@ -102,9 +105,16 @@ class _View:
             asyncio.get_running_loop().add_signal_handler(number, self._gaps.put_nowait, None)
         while (gap := await self._gaps.get()) is not None:
             topics = self._topics_of(gap)
-            problem = await ask_again(desk, topics, gap.first, gap.last) if topics else "nobody knows it"
-            words = f"asked for again{f', in vain: {problem}' if problem else ''}"
-            click.echo(f"warning: {gap.source}: {_numbers(gap)} did not come; {words}", err=True)
+            problem = await ask_again(desk, topics, gap.first, gap.last) if topics else _("nobody knows it")
+            words = _("asked for again")
+            if problem:
+                words = _("asked for again, in vain: {problem}").format(problem=problem)
+            click.echo(
+                _("warning: {source}: {numbers} did not come; {words}").format(
+                    source=gap.source, numbers=_numbers(gap), words=words
+                ),
+                err=True,
+            )
 
     def _take(self, message: Message) -> None:
         place = read_topic(message.topic)
@@ -148,7 +158,7 @@ class _View:
         if self._json:
             print_json(line.envelope.model_dump(mode="json"))
             return
-        late = "  (late)" if line.late and not sorted_in else ""
+        late = _("  (late)") if line.late and not sorted_in else ""
         when = local_time(line.envelope.time)
         click.echo(f"{when}  {name_of(line.topics)}  {line.kind}  {_words(line.envelope.data)}{late}")
 
@@ -166,11 +176,17 @@ def _moment(text: str | None) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError as exc:
-        raise click.UsageError(f"--since {text}: write 10m, 2h, 1d, or a time such as 2026-03-02T09:00.") from exc
+        raise click.UsageError(
+            _("--since {text}: write 10m, 2h, 1d, or a time such as 2026-03-02T09:00.").format(text=text)
+        ) from exc
 
 
 def _numbers(gap: Gap) -> str:
-    return f"number {gap.first}" if gap.first == gap.last else f"numbers {gap.first} to {gap.last}"
+    return (
+        _("number {first}").format(first=gap.first)
+        if gap.first == gap.last
+        else _("numbers {first} to {last}").format(first=gap.first, last=gap.last)
+    )
 
 
 def _words(data: dict[str, Any]) -> str:

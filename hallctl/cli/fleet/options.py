@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hallctl.cli.language import _
 from hallctl.cli.link import BROKER_VARIABLE, PASSWORD_VARIABLE, target_of, tls_options
 from hallctl.cli.output import json_option
 from hallctl.cli.where import config_option, find_config
@@ -77,8 +78,11 @@ def settings_of(config: Path | None, broker: str | None) -> BrokerSettings:
             config = find_config(config)
         except ConfigError as exc:
             hint = "--broker mqtt://HOST or $HALLCTL_BROKER, or --config FILE for the broker of a controller.yaml"
-            raise ConfigError("no broker is named", hint=hint) from exc
-    return target_of(config, broker, None, None).settings
+            raise ConfigError(_("no broker is named"), hint=hint) from exc
+    target = target_of(config, broker, None, None)
+    if target.settings is None:
+        raise target.no_broker or ConfigError(_("no broker is named"))
+    return target.settings
 
 
 def selection_of(to: Sequence[str]) -> Selection:
@@ -86,7 +90,7 @@ def selection_of(to: Sequence[str]) -> Selection:
     try:
         return read_selection(to) if to else EVERYONE
     except RequestRefused as exc:
-        raise click.UsageError(f"--to: {exc.message}; {exc.hint}.") from exc
+        raise click.UsageError(_("--to: {message}; {hint}.").format(message=exc.message, hint=exc.hint)) from exc
 
 
 def with_desk(settings: BrokerSettings, work: Callable[[Desk], Awaitable[T]], by: str = "") -> T:
@@ -113,7 +117,7 @@ def stay_at_desk(settings: BrokerSettings, work: Callable[[Desk], Awaitable[T]],
             except LinkError as exc:
                 if not was_there:
                     raise
-                click.echo(f"warning: {exc.message}; waiting for the broker", err=True)
+                click.echo(_("warning: {message}; waiting for the broker").format(message=exc.message), err=True)
                 failures += 1
                 await asyncio.sleep(min(10.0, 0.5 * 2**failures))
 
@@ -141,11 +145,10 @@ def find_one(desk: Desk, text: str) -> Topics:
 def seconds(number: float) -> str:
     """12.3 s, 4 min 5 s, 2 h 3 min."""
     if number < 60:
-        return f"{number:.1f} s"
+        return _("{number:.1f} s").format(number=number)
     minutes, rest = divmod(round(number), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def counted(number: int, word: str, words: str = "") -> str:
-    """``1 controller``, ``2 controllers``."""
-    return f"{number:,} {word if number == 1 else words or word + 's'}"
+    return (
+        _("{minutes} min {rest} s").format(minutes=minutes, rest=rest)
+        if minutes < 60
+        else _("{hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)
+    )

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import click
 
-from hallctl.cli.fleet.options import counted, name_of
+from hallctl.cli.fleet.options import name_of
+from hallctl.cli.language import _, counted
 from hallctl.cli.output import print_json
 from hallctl.fleet.compare import Difference, compare, restarted_terminals
 from hallctl.fleet.pushing import Prepared, PushRequest
@@ -26,15 +27,21 @@ def show_preview(request: PushRequest, prepared: Prepared, *, as_json: bool) -> 
             print_json(_described(row, changes[row.topics]))
         return
     planned = prepared.planned
-    head = f"{request.source.name} would go to {counted(len(rows), 'controller')}"
-    click.echo(f"{head}; {len(planned.unchanged):,} run it already" if planned.unchanged else head)
+    head = _("{name} would go to {counted}").format(name=request.source.name, counted=counted(len(rows), "controller"))
+    click.echo(
+        _("{head}; {number:,} run it already").format(head=head, number=len(planned.unchanged))
+        if planned.unchanged
+        else head
+    )
     if planned.without_document:
         click.echo(
-            f"{counted(len(planned.without_document), 'controller')} left out: {_names(planned.without_document)}"
+            _("{counted} left out: {names}").format(
+                counted=counted(len(planned.without_document), "controller"), names=_names(planned.without_document)
+            )
         )
     if planned.not_known:
-        click.echo(f"not known to the broker: {_names(planned.not_known)}")
-    click.echo(f"waves: {', '.join(map(str, planned.plan.waves)) or 'none'}")
+        click.echo(_("not known to the broker: {names}").format(names=_names(planned.not_known)))
+    click.echo(_("waves: {names}").format(names=", ".join(map(str, planned.plan.waves)) or _("none")))
     groups: dict[Change | None, list[Topics]] = {}
     for topics, change in changes.items():
         groups.setdefault(change, []).append(topics)
@@ -45,14 +52,14 @@ def show_preview(request: PushRequest, prepared: Prepared, *, as_json: bool) -> 
 def _print_group(change: Change | None, ones: list[Topics]) -> None:
     click.echo(f"\n{counted(len(ones), 'controller')}: {_names(ones)}")
     if change is None:
-        click.echo("  what they run is not known (offline, or of an older release): every terminal may be restarted")
+        click.echo(_("  what they run is not known (offline, or of an older release): every terminal may be restarted"))
         return
     differences, restarted = change
     for one in differences[:MOST_LINES]:
         click.echo(f"  {one}")
     if len(differences) > MOST_LINES:
-        click.echo(f"  and {len(differences) - MOST_LINES} more")
-    click.echo(f"  restarted: {', '.join(restarted) or 'no terminal that runs now'}")
+        click.echo(_("  and {number} more").format(number=len(differences) - MOST_LINES))
+    click.echo(_("  restarted: {names}").format(names=", ".join(restarted) or _("no terminal that runs now")))
 
 
 def _change(prepared: Prepared, row: TargetRow, known: dict[tuple[str, str], Change]) -> Change | None:
@@ -83,5 +90,5 @@ def _described(row: TargetRow, change: Change | None) -> dict[str, object]:
 
 def _names(ones: Iterable[Topics]) -> str:
     names = sorted(name_of(one) for one in ones)
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    more = _(" and {number:,} more").format(number=len(names) - MOST_NAMES) if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more

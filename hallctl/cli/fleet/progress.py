@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
-from hallctl.cli.fleet.options import counted, name_of, seconds
+from hallctl.cli.fleet.options import name_of, seconds
+from hallctl.cli.language import _, counted, marked
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json
+from hallctl.cli.words import status_word, warning_line
 from hallctl.fleet.driving import BrokerBack, BrokerLost, Driver, Notice, Warned
 from hallctl.fleet.pushing import Prepared, PushRequest
 from hallctl.fleet.rollout_values import Aborted, Finished, Judged, Send, TakeBack, WaveBegun, WaveSettled
@@ -19,24 +21,24 @@ EX_PENDING = 75  # sysexits.h EX_TEMPFAIL
 MOST = 20
 EVERY_S = 5.0
 WORDS = {
-    Fate.WAITING: "not begun",
-    Fate.SENT: "not answered yet",
-    Fate.TOOK: "took it",
-    Fate.PARTIAL: "took it in part",
-    Fate.REJECTED: "refused it",
-    Fate.ROLLED_BACK: "tried it and went back",
-    Fate.SILENT: "said nothing",
-    Fate.LOST: "got it and is gone",
-    Fate.DENIED: "could not be given it",
-    Fate.PENDING: "offline, take it when they are back",
-    Fate.OVERTAKEN: "got something newer from somebody else",
+    Fate.WAITING: marked("not begun"),
+    Fate.SENT: marked("not answered yet"),
+    Fate.TOOK: marked("took it"),
+    Fate.PARTIAL: marked("took it in part"),
+    Fate.REJECTED: marked("refused it"),
+    Fate.ROLLED_BACK: marked("tried it and went back"),
+    Fate.SILENT: marked("said nothing"),
+    Fate.LOST: marked("got it and is gone"),
+    Fate.DENIED: marked("could not be given it"),
+    Fate.PENDING: marked("offline, take it when they are back"),
+    Fate.OVERTAKEN: marked("got something newer from somebody else"),
 }
 BACK_WORDS = {
-    WayBack.SENT: "on the way back",
-    WayBack.BACK: "run again what they ran before",
-    WayBack.PENDING: "offline, go back when they return",
-    WayBack.FAILED: "did NOT go back",
-    WayBack.OVERTAKEN: "got something newer from somebody else",
+    WayBack.SENT: marked("on the way back"),
+    WayBack.BACK: marked("run again what they ran before"),
+    WayBack.PENDING: marked("offline, go back when they return"),
+    WayBack.FAILED: marked("did NOT go back"),
+    WayBack.OVERTAKEN: marked("got something newer from somebody else"),
 }
 
 
@@ -73,14 +75,18 @@ class Progress:
                 }
             )
             return
-        click.echo(f"{request.source.name} to {counted(len(plan.targets), 'controller')}, {_waves(plan.waves)}")
+        click.echo(
+            _("{name} to {counted}, {waves}").format(
+                name=request.source.name, counted=counted(len(plan.targets), "controller"), waves=_waves(plan.waves)
+            )
+        )
         for number, words in (
-            (len(planned.unchanged), "run it already"),
+            (len(planned.unchanged), _("run it already")),
             (
                 len(planned.without_document),
-                "are left out: FILE has nothing for them, or what they run is not known",
+                _("are left out: FILE has nothing for them, or what they run is not known"),
             ),
-            (len(planned.not_known), "have a document and are not known to the broker"),
+            (len(planned.not_known), _("have a document and are not known to the broker")),
         ):
             if number:
                 click.echo(f"  {number:,} {words}")
@@ -88,19 +94,19 @@ class Progress:
     def begun(self, driver: Driver) -> None:
         """It is a rollout now."""
         self.driver = driver
-        self._say({"what": "begun", "rollout": driver.head.id}, f"rollout {driver.head.id}")
+        self._say({"what": "begun", "rollout": driver.head.id}, _("rollout {id}").format(id=driver.head.id))
 
     def interrupted(self) -> None:
         """This desk goes; the rollout stays."""
         if self.driver is None or self.driver.head.phase.over:
             return
         rollout = self.driver.head.id
-        words = f"interrupted; nothing is lost. Go on: hallctl fleet push --resume {rollout}"
+        words = _("interrupted; nothing is lost. Go on: hallctl fleet push --resume {rollout}").format(rollout=rollout)
         if self._json:
             print_json({"what": "interrupted", "rollout": rollout})
         else:
             click.echo(words, err=True)
-            click.echo(f"or take it back: hallctl fleet push --go-back {rollout}", err=True)
+            click.echo(_("or take it back: hallctl fleet push --go-back {rollout}").format(rollout=rollout), err=True)
 
     def __call__(self, notice: Notice) -> None:
         """Something happened."""
@@ -112,20 +118,27 @@ class Progress:
             case WaveSettled(index=index):
                 self._settled(index)
             case Aborted(reason=reason):
-                self._say({"what": "aborted", "reason": reason}, f"ABORT: {reason}; all that got it go back")
+                self._say(
+                    {"what": "aborted", "reason": reason},
+                    _("ABORT: {reason}; all that got it go back").format(reason=reason),
+                )
             case TakeBack(targets=targets, again=False):
-                words = f"{counted(len(targets), 'controller')} on the way back"
+                words = _("{counted} on the way back").format(counted=counted(len(targets), "controller"))
                 self._say({"what": "going_back", "controllers": len(targets)}, words)
             case Send(targets=targets, again=True):
-                words = f"  {counted(len(targets), 'controller')} did not speak of it: sent again"
+                words = _("  {counted} did not speak of it: sent again").format(
+                    counted=counted(len(targets), "controller")
+                )
                 self._say({"what": "sent_again", "controllers": [name_of(one.topics) for one in targets]}, words)
             case Warned(message=message):
-                self._say({"what": "warning", "message": message}, f"warning: {message}", err=True)
+                self._say({"what": "warning", "message": message}, warning_line(message), err=True)
             case BrokerLost(message=message):
-                words = f"the broker is away: {message}; waiting for it"
+                words = _("the broker is away: {message}; waiting for it").format(message=message)
                 self._say({"what": "broker_lost", "message": message}, words, err=True)
             case BrokerBack(lost_record=lost):
-                words = "the broker is back" + (" and had lost the rollout: it was published again" if lost else "")
+                words = _("the broker is back")
+                if lost:
+                    words = _("the broker is back and had lost the rollout: it was published again")
                 self._say({"what": "broker_back", "lost_record": lost}, words, err=True)
             case Finished(phase=phase):
                 self._finished(phase)
@@ -135,7 +148,12 @@ class Progress:
         waves = self.driver.rollout.plan.waves
         self._wave_began = self._told_at = time.monotonic()
         body = {"what": "wave", "wave": index + 1, "of": len(waves), "controllers": waves[index]}
-        self._say(body, f"wave {index + 1} of {len(waves)}: {counted(waves[index], 'controller')}")
+        self._say(
+            body,
+            _("wave {number} of {total}: {counted}").format(
+                number=index + 1, total=len(waves), counted=counted(waves[index], "controller")
+            ),
+        )
 
     def _judged(self, one: Standing) -> None:
         if self._json:
@@ -143,28 +161,41 @@ class Progress:
             print_json({"what": "controller", "controller": name_of(one.topics), **body, "errors": _errors(one)})
             return
         if one.way_back is WayBack.FAILED:
-            click.echo(f"  {name_of(one.topics)} did NOT go back: {one.why or 'no word from it'}")
+            click.echo(
+                _("  {name} did NOT go back: {why}").format(
+                    name=name_of(one.topics), why=one.why or _("no word from it")
+                )
+            )
         elif one.fate in (*FAILURES, Fate.PARTIAL) and one.way_back is WayBack.NONE:
-            click.echo(f"  {name_of(one.topics)} {WORDS[one.fate]}" + (f": {one.why}" if one.why else ""))
+            click.echo(f"  {name_of(one.topics)} {_(WORDS[one.fate])}" + (f": {one.why}" if one.why else ""))
         elif time.monotonic() - self._told_at >= EVERY_S:
             self._told_at = time.monotonic()
             click.echo(f"  {self._so_far()}")
 
     def _so_far(self) -> str:
         counts = self.driver.rollout.counts if self.driver else {}
-        return ", ".join(f"{counts[fate.value]:,} {WORDS[fate]}" for fate in Fate if counts.get(fate.value))
+        return ", ".join(f"{counts[fate.value]:,} {_(WORDS[fate])}" for fate in Fate if counts.get(fate.value))
 
     def _settled(self, index: int) -> None:
         assert self.driver is not None  # noqa: S101  # as above
         rollout = self.driver.rollout
         fates = Counter(one.fate for t in rollout.plan.wave(index) if (one := rollout.standing(t.topics)))
         took_s = time.monotonic() - self._wave_began
-        words = ", ".join(f"{number:,} {WORDS[fate]}" for fate, number in fates.items())
+        words = ", ".join(f"{number:,} {_(WORDS[fate])}" for fate, number in fates.items())
         observe = self.driver.head.rules.observe_s
-        watching = f"; watching for {seconds(observe)}" if observe and set(fates) != {Fate.PENDING} else ""
+        watching = (
+            _("; watching for {duration}").format(duration=seconds(observe))
+            if observe and set(fates) != {Fate.PENDING}
+            else ""
+        )
         body = {"what": "wave_settled", "wave": index + 1, "seconds": round(took_s, 2)}
         counts = {fate.value: number for fate, number in fates.items()}
-        self._say({**body, "counts": counts}, f"wave {index + 1}: {words} ({seconds(took_s)}){watching}")
+        self._say(
+            {**body, "counts": counts},
+            _("wave {number}: {words} ({duration}){watching}").format(
+                number=index + 1, words=words, duration=seconds(took_s), watching=watching
+            ),
+        )
 
     def _finished(self, phase: RolloutPhase) -> None:
         assert self.driver is not None  # noqa: S101  # as above
@@ -175,13 +206,17 @@ class Progress:
             body = {"what": "finished", "rollout": rollout, "phase": phase.value, "counts": counts}
             print_json({**body, "seconds": round(took_s, 2), "exit": exit_code(self.driver)})
             return
-        click.echo(f"{phase.value} after {seconds(took_s)}: {self._so_far()}")
+        click.echo(
+            _("{phase} after {duration}: {so_far}").format(
+                phase=status_word(phase.value), duration=seconds(took_s), so_far=self._so_far()
+            )
+        )
         for way in WayBack:
             if number := counts.get(f"back.{way.value}"):
-                click.echo(f"  {number:,} {BACK_WORDS[way]}")
+                click.echo(f"  {number:,} {_(BACK_WORDS[way])}")
         for line in _in_trouble(self.driver.rollout.standings):
             click.echo(line)
-        click.echo(f"each controller: hallctl fleet history {rollout}")
+        click.echo(_("each controller: hallctl fleet history {rollout}").format(rollout=rollout))
 
     def _say(self, body: dict[str, Any], words: str, *, err: bool = False) -> None:
         if self._json:
@@ -192,7 +227,7 @@ class Progress:
 
 def _waves(sizes: tuple[int, ...]) -> str:
     shown = ", ".join(f"{size:,}" for size in sizes[:8]) + (", ..." if len(sizes) > 8 else "")
-    return f"{counted(len(sizes), 'wave')}: {shown}" if sizes else "nothing to do"
+    return f"{counted(len(sizes), 'wave')}: {shown}" if sizes else _("nothing to do")
 
 
 def _errors(one: Standing) -> list[dict[str, Any]]:
@@ -205,7 +240,9 @@ def _in_trouble(standings: Iterable[Standing]) -> Iterable[str]:
     reasons: dict[str, list[str]] = {}
     for one in standings:
         if one.fate in FAILURES or one.fate is Fate.PARTIAL:
-            reasons.setdefault(f"{WORDS[one.fate]}: {one.why or 'no reason given'}", []).append(name_of(one.topics))
+            reasons.setdefault(f"{_(WORDS[one.fate])}: {one.why or _('no reason given')}", []).append(
+                name_of(one.topics)
+            )
     for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:MOST]:
-        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        more = _(" and {number:,} more").format(number=len(names) - 3) if len(names) > 3 else ""
         yield f"  {counted(len(names), 'controller')} {reason} ({', '.join(names[:3])}{more})"

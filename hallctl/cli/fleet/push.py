@@ -11,6 +11,7 @@ import click
 from hallctl.cli.fleet.options import broker_options, by_option, listening, selection_of, settings_of, to_option
 from hallctl.cli.fleet.preview import show_preview
 from hallctl.cli.fleet.progress import Progress, exit_code
+from hallctl.cli.language import _
 from hallctl.cli.output import EX_OK, report_error
 from hallctl.clock import SystemClock
 from hallctl.config import ConfigErrors
@@ -83,7 +84,7 @@ def push(
     progress = Progress(as_json=as_json)
     if resume is not None or go_back is not None:
         if file is not None:
-            raise click.UsageError("--resume and --go-back take no FILE: what is pushed is at the broker.")
+            raise click.UsageError(_("--resume and --go-back take no FILE: what is pushed is at the broker."))
         return _run(
             _go_on(
                 Desk(settings, SystemClock(), by, listen_s=listening()), resume, go_back, progress, take_over=take_over
@@ -91,9 +92,9 @@ def push(
             progress,
         )
     if file is None:
-        raise click.UsageError("Name the FILE to push, or --resume.")
+        raise click.UsageError(_("Name the FILE to push, or --resume."))
     if not to and not file.is_dir():
-        raise click.UsageError("Say which controllers: --to SELECTOR, or --to all.")
+        raise click.UsageError(_("Say which controllers: --to SELECTOR, or --to all."))
     count, percent = _threshold(abort_at)
     source = read_source(file, merge=merge)
     _require_right(source, accept_partial=accept_partial)
@@ -172,7 +173,9 @@ def _begun(driver: Driver, progress: Progress) -> None:
 def _threshold(text: str) -> tuple[int | None, float | None]:
     found = THRESHOLD.match(text.strip())
     if found is None or (not found[2] and "." in found[1]):
-        raise click.UsageError("--abort-at: write a number of controllers (3), or percent of those that got it (5%).")
+        raise click.UsageError(
+            _("--abort-at: write a number of controllers (3), or percent of those that got it (5%).")
+        )
     if found[2]:
         return None, min(100.0, float(found[1]))
     return max(1, int(found[1])), None
@@ -185,4 +188,4 @@ def _require_right(source: Source, *, accept_partial: bool) -> None:
     if problems and not accept_partial:
         raise ConfigErrors(problems)
     for problem in [problem for one in checked for problem in one.hall.problems]:
-        click.echo(f"warning: {problem}", err=True)
+        click.echo(_("warning: {problem}").format(problem=problem), err=True)

@@ -7,7 +7,9 @@ import click
 
 from hallctl.cli.fleet.described import described, desired_values
 from hallctl.cli.fleet.options import broker_options, find_one, name_of, settings_of, with_desk
+from hallctl.cli.language import _
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
+from hallctl.cli.words import code_word, explained, status_word
 from hallctl.fleet.desk import Desk
 from hallctl.fleet.overview import ControllerLine, document_of, overview
 from hallctl.fleet.view import ControllerView
@@ -48,49 +50,81 @@ def _values(line: ControllerLine) -> dict[str, Any]:
 def _print(line: ControllerLine) -> None:
     view, status = line.view, line.status
     state = view.state
-    reason = f", {status.reason}" if status.reason else ""
-    since = f" since {local_time(status.since)}" if status.since else ""
-    click.echo(
-        f"{name_of(view.topics)}{f' ({state.name})' if state and state.name else ''}: {status.status}{since}{reason}"
-    )
+    reason = f", {code_word(status.reason)}" if status.reason else ""
+    since = _(" since {time}").format(time=local_time(status.since)) if status.since else ""
+    title = f" ({state.name})" if state and state.name else ""
+    click.echo(f"{name_of(view.topics)}{title}: {status_word(status.status)}{since}{reason}")
     if state is not None:
-        click.echo(f"hallctl {state.version or '?'}, boot {state.boot}, last event {state.last_seq}")
+        click.echo(
+            _("hallctl {version}, boot {boot}, last event {last_seq}").format(
+                version=state.version or "?", boot=state.boot, last_seq=state.last_seq
+            )
+        )
         if state.groups or state.tags:
-            click.echo(f"groups: {', '.join(state.groups) or 'none'}; tags: {', '.join(state.tags) or 'none'}")
+            click.echo(
+                _("groups: {groups}; tags: {tags}").format(
+                    groups=", ".join(state.groups) or _("none"), tags=", ".join(state.tags) or _("none")
+                )
+            )
     _print_configuration(view)
     rows = [
-        (one.terminal, one.driver, one.status, local_time(one.since), wrong, hint)
+        (one.terminal, one.driver, status_word(one.status), local_time(one.since), *words)
         for one in line.terminals
-        for wrong, hint in [(one.message or one.reason, one.hint), *((f.message or f.code, f.hint) for f in one.faults)]
+        for words in [
+            explained(one.reason, one.message, one.hint),
+            *(explained(fault.code, fault.message, fault.hint) for fault in one.faults),
+        ]
     ]
     if rows:
         click.echo("")
         print_table(("terminal", "driver", "status", "since", "what is wrong", "what to do"), rows)
     for alert in view.alerts.values():
-        click.echo(f"alert {alert.get('id')}: {alert.get('kind')} {alert.get('state')}: {alert.get('message', '')}")
+        click.echo(
+            _("alert {id}: {kind} {state}: {message}").format(
+                id=alert.get("id"),
+                kind=code_word(str(alert.get("kind"))),
+                state=status_word(str(alert.get("state"))),
+                message=alert.get("message", ""),
+            )
+        )
 
 
 def _print_configuration(view: ControllerView) -> None:
     desired, reported = view.desired, view.reported
     if desired is None:
-        click.echo("desired: nothing was ever pushed, or the broker has lost it")
+        click.echo(_("desired: nothing was ever pushed, or the broker has lost it"))
     else:
-        by = f" by {desired.by}" if desired.by else ""
-        rollout = f", rollout {desired.rollout}" if desired.rollout else ""
-        click.echo(f"desired: version {desired.version} {desired.hash[:8]}, {local_time(desired.at)}{by}{rollout}")
+        by = _(" by {by}").format(by=desired.by) if desired.by else ""
+        rollout = _(", rollout {rollout}").format(rollout=desired.rollout) if desired.rollout else ""
+        click.echo(
+            _("desired: version {version} {hash}, {time}{by}{rollout}").format(
+                version=desired.version, hash=desired.hash[:8], time=local_time(desired.at), by=by, rollout=rollout
+            )
+        )
     if reported is None:
-        click.echo("reported: nothing yet; it may run an older release")
+        click.echo(_("reported: nothing yet; it may run an older release"))
         return
-    click.echo(f"runs: version {reported.applied_version} {document_of(view)}")
-    words = f"version {reported.desired_version} {reported.status.value.replace('_', ' ')}"
-    click.echo(f"reported: {words}, {local_time(reported.at)}, {reported.restarted} terminals touched")
+    click.echo(
+        _("runs: version {version} {document}").format(version=reported.applied_version, document=document_of(view))
+    )
+    words = _("version {version} {status}").format(
+        version=reported.desired_version, status=status_word(reported.status.value)
+    )
+    click.echo(
+        _("reported: {words}, {time}, {restarted} terminals touched").format(
+            words=words, time=local_time(reported.at), restarted=reported.restarted
+        )
+    )
     if desired is not None and reported.desired_version < desired.version:
-        click.echo(f"  it has not spoken of version {desired.version} yet")
+        click.echo(_("  it has not spoken of version {version} yet").format(version=desired.version))
     for mistake in reported.errors:
-        hint = f" ({mistake.hint})" if mistake.hint else ""
-        click.echo(f"  {mistake.pointer or 'document'} [{mistake.code}] {mistake.message}{hint}")
+        message, advice = explained(mistake.code, mistake.message, mistake.hint)
+        hint = f" ({advice})" if advice else ""
+        click.echo(f"  {mistake.pointer or _('document')} [{mistake.code}] {message}{hint}")
     if reported.errors_cut:
-        click.echo(f"  and {reported.errors_cut} more mistakes that did not fit into the message")
+        click.echo(
+            _("  and {number} more mistakes that did not fit into the message").format(number=reported.errors_cut)
+        )
     if reported.quarantined:
-        more = f" and {reported.quarantined_cut} more" if reported.quarantined_cut else ""
-        click.echo(f"quarantined: {', '.join(reported.quarantined)}{more}")
+        more = _(" and {number:,} more").format(number=reported.quarantined_cut) if reported.quarantined_cut else ""
+        click.echo(_("quarantined: {names}{more}").format(names=", ".join(reported.quarantined), more=more))

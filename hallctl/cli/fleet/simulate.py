@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from hallctl.cli.fleet.options import broker_options, counted, seconds, settings_of
+from hallctl.cli.fleet.options import broker_options, seconds, settings_of
+from hallctl.cli.language import _, counted
 from hallctl.cli.output import EX_OK, print_json
 from hallctl.errors import RequestRefused
 from hallctl.fleet.simulate.box import Pace
@@ -73,7 +74,11 @@ def _watch(running: Processes, count: int, *, as_json: bool) -> None:
             if as_json:
                 print_json({"connected": connected, "of": count, "seconds": round(took_s, 2)})
             elif connected == count or not complete:
-                click.echo(f"{connected:,} of {counted(count, 'controller')} connected ({seconds(took_s)})")
+                click.echo(
+                    _("{connected:,} of {counted} connected ({duration})").format(
+                        connected=connected, counted=counted(count, "controller"), duration=seconds(took_s)
+                    )
+                )
             complete = complete or connected == count
     except KeyboardInterrupt:
         return
@@ -83,7 +88,7 @@ def _faults(texts: tuple[str, ...]) -> Faults:
     try:
         return read_faults(texts)
     except RequestRefused as exc:
-        raise click.UsageError(f"--fault: {exc.message}; {exc.hint}.") from exc
+        raise click.UsageError(_("--fault: {message}; {hint}.").format(message=exc.message, hint=exc.hint)) from exc
 
 
 def _fast_folder() -> str | None:

@@ -14,7 +14,6 @@ from rich.text import Text
 from hallctl.cli.fleet.described import described
 from hallctl.cli.fleet.options import (
     broker_options,
-    counted,
     name_of,
     selection_of,
     settings_of,
@@ -22,7 +21,11 @@ from hallctl.cli.fleet.options import (
     to_option,
     with_desk,
 )
+from hallctl.cli.fleet.wrong import wrong_of
+from hallctl.cli.language import _, counted
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
+from hallctl.cli.words import explained, status_word
+from hallctl.fleet import TerminalStatusNow
 from hallctl.fleet.desk import Desk
 from hallctl.fleet.overview import ControllerLine, Overview, TerminalFilter, overview
 from hallctl.fleet.planning import selected
@@ -33,7 +36,6 @@ FEW = 20  # so many controllers are listed even when nothing is wrong with them
 MOST_TERMINALS = 5
 MOST_LINES = 200
 REFRESH_S = 1.0
-HEADINGS = ("controller", "status", "since", "document", "what is wrong", "what to do")
 COLOURS = {"online": "green", "offline": "red", "unknown": "yellow", "quarantined": "red", "starting": "yellow"}
 
 
@@ -108,13 +110,13 @@ def _screen(found: Overview, console: Console) -> Text:
         cells = [str(cell) for cell in row if str(cell)]
         inner.print("  ".join(cells), overflow="ellipsis", no_wrap=True)
     if len(rows) > room:
-        inner.print(f"and {len(rows) - room} more lines")
+        inner.print(_("and {number} more lines").format(number=len(rows) - room))
     return Text(buffer.getvalue())
 
 
 def _show(found: Overview, *, everything: bool, problems: bool, list_terminals: bool) -> None:
     if not found.lines:
-        click.echo("no controller fits; has any been connected? does this broker keep retained messages?", err=True)
+        click.echo(_("no controller fits; has any been connected? does this broker keep retained messages?"), err=True)
         return
     if not problems:
         for text in _summary(found):
@@ -122,56 +124,69 @@ def _show(found: Overview, *, everything: bool, problems: bool, list_terminals: 
     few = len(found.lines) <= FEW and not problems
     lines = found.lines if everything or few or list_terminals else found.problems
     if not lines:
-        click.echo("nothing is wrong" if not problems else "no problems")
+        click.echo(_("nothing is wrong") if not problems else _("no problems"))
         return
     if not everything and not few and not list_terminals and not problems:
-        click.echo(f"\n{counted(len(lines), 'controller')} to look at:")
+        click.echo(_("\n{counted} to look at:").format(counted=counted(len(lines), "controller")))
     most = None if everything or problems else MOST_LINES
     rows = [row for line in lines[:most] for row in _rows(line, all_terminals=list_terminals or problems)]
-    print_table(HEADINGS, rows)
+    print_table(("controller", "status", "since", "document", "what is wrong", "what to do"), rows)
     if most is not None and len(lines) > most:
-        click.echo(f"and {len(lines) - most:,} more controllers: --problems or --all lists them")
+        click.echo(
+            _("and {number:,} more controllers: --problems or --all lists them").format(number=len(lines) - most)
+        )
 
 
 def _summary(found: Overview) -> Iterator[str]:
-    sites = f" at {counted(found.sites, 'site')}" if found.sites > 1 else ""
+    sites = _(" at {counted}").format(counted=counted(found.sites, "site")) if found.sites > 1 else ""
     yield f"{counted(len(found.lines), 'controller')}{sites}: {_numbers(found.statuses)}"
-    yield f"configuration: {_numbers(found.configurations)}"
-    yield f"documents: {_numbers(found.documents, 6)}"
+    yield _("configuration: {numbers}").format(numbers=_numbers(found.configurations))
+    yield _("documents: {numbers}").format(numbers=_numbers(found.documents, 6))
     if len(found.releases) > 1:
-        yield f"hallctl: {_numbers(found.releases, 6)}"
+        yield _("hallctl: {numbers}").format(numbers=_numbers(found.releases, 6))
     terminals = sum(found.terminal_statuses.values())
-    yield f"{counted(terminals, 'terminal')}: {_numbers(found.terminal_statuses) or 'none'}"
+    yield f"{counted(terminals, 'terminal')}: {_numbers(found.terminal_statuses) or _('none')}"
     troubled = [(name, number) for name, number in found.drivers_troubled.most_common() if number]
     if troubled:
-        words = ", ".join(f"{name} {number:,} of {found.drivers[name]:,}" for name, number in troubled[:8])
-        yield f"  not working: {words}"
+        words = ", ".join(
+            _("{name} {number:,} of {total:,}").format(name=name, number=number, total=found.drivers[name])
+            for name, number in troubled[:8]
+        )
+        yield _("  not working: {words}").format(words=words)
     if found.alerts:
-        yield f"open alerts: {found.alerts:,}, see `hallctl alerts`"
+        yield _("open alerts: {alerts:,}, see `hallctl alerts`").format(alerts=found.alerts)
 
 
 def _numbers(counts: Counter[str], most: int = 10) -> str:
-    pairs = [f"{number:,} {name.replace('_', ' ')}" for name, number in counts.most_common(most)]
-    return ", ".join([*pairs, *([f"{len(counts) - most} others"] if len(counts) > most else [])])
+    pairs = [f"{number:,} {status_word(name)}" for name, number in counts.most_common(most)]
+    return ", ".join(
+        [*pairs, *([_("{number} others").format(number=len(counts) - most)] if len(counts) > most else [])]
+    )
 
 
 def _rows(line: ControllerLine, *, all_terminals: bool = False) -> Iterator[Sequence[str | Text]]:
     view, status = line.view, line.status
-    first, *others = line.wrong or (("", ""),)
+    first, *others = wrong_of(line) or (("", ""),)
     document = _document(line)
-    coloured = Text(status.status, COLOURS.get(status.status, ""))
+    coloured = Text(status_word(status.status), COLOURS.get(status.status, ""))
     yield name_of(view.topics), coloured, local_time(status.since), document, *first
     for other in others:
         yield "", "", "", "", *other
     terminals = line.terminals if all_terminals and not line.troubled else line.troubled
     shown = terminals if all_terminals else terminals[:MOST_TERMINALS]
     for one in shown:
-        wrong = one.message or one.reason or ", ".join(fault.message or fault.code for fault in one.faults)
-        hint = one.hint or next((fault.hint for fault in one.faults if fault.hint), "")
-        state = Text(one.status, COLOURS.get(one.status, ""))
+        wrong, hint = _wrong(one)
+        state = Text(status_word(one.status), COLOURS.get(one.status, ""))
         yield f"  {one.terminal} ({one.driver})", state, local_time(one.since), "", wrong, hint
     if len(terminals) > len(shown):
-        yield f"  and {len(terminals) - len(shown)} more terminals", "", "", "", "", ""
+        yield _("  and {number} more terminals").format(number=len(terminals) - len(shown)), "", "", "", "", ""
+
+
+def _wrong(one: TerminalStatusNow) -> tuple[str, str]:
+    own = explained(one.reason, one.message, one.hint)
+    faults = [explained(fault.code, fault.message, fault.hint) for fault in one.faults]
+    wrong = own[0] or ", ".join(message for message, _hint in faults)
+    return wrong, own[1] or next((hint for _message, hint in faults if hint), "")
 
 
 def _document(line: ControllerLine) -> str:
@@ -179,5 +194,5 @@ def _document(line: ControllerLine) -> str:
     if reported is None:
         return ""
     if reported.applied_version == 0:
-        return "own hall.yaml"
+        return _("own hall.yaml")
     return f"v{reported.applied_version} {reported.applied_hash[:8]}"

@@ -32,7 +32,7 @@ class Heard:
     address: int
 
 
-class _Hasty(BusLine):
+class Hasty(BusLine):
     """A line on which nobody waits long: most addresses are empty."""
 
     def __init__(self, line: BusLine) -> None:
@@ -40,9 +40,11 @@ class _Hasty(BusLine):
         self.name, self.address = line.name, line.address
 
     def check(self) -> None:
+        """As the line itself."""
         self._line.check()
 
     async def send(self, frame: bytes, *, urgent: bool = True) -> None:
+        """As the line itself."""
         await self._line.send(frame, urgent=urgent)
 
     async def exchange(
@@ -53,9 +55,11 @@ class _Hasty(BusLine):
         timeout_s: float,
         urgent: bool = True,  # noqa: ARG002  # an urgent request is never refused for a silence before it
     ) -> bytes:
+        """At most ``PATIENCE_S``."""
         return await self._line.exchange(frame, accept, timeout_s=min(timeout_s, PATIENCE_S), urgent=True)
 
     async def receive(self) -> bytes:
+        """As the line itself."""
         return await self._line.receive()
 
 
@@ -123,7 +127,7 @@ async def _answers(bus: Bus, plugin: DriverPlugin, address: int, clock: Clock) -
         return False
     line = bus.attach(address, plugin.framing, plugin.bus_gap_s)
     try:
-        await driver.start(_Hasty(line))
+        await driver.start(Hasty(line))
         await driver.poll()
     except TransportError:
         line.check()  # raises when it is the port that is lost

@@ -151,6 +151,28 @@ async def test_peers_that_never_say_anything_do_not_hold_up_the_end(desk, port) 
         writer.close()
 
 
+async def test_an_address_that_opens_too_many_connections_is_hung_up_on_and_others_still_come_in(
+    desk, port, monkeypatch, until
+) -> None:
+    monkeypatch.setattr(server, "MOST_OF_ONE", 3)
+    pad, tablet = desk.pad(port, listen=f"0.0.0.0:{port}"), WebPadSimulator()
+    await pad.start(None)
+    here = pad._house._connections
+    held = [await asyncio.open_connection("127.0.0.2", port, local_addr=("127.0.0.2", 0)) for _ in range(3)]
+    await until(lambda: len(here) == 3)
+    reader, writer = await asyncio.open_connection("127.0.0.2", port, local_addr=("127.0.0.2", 0))
+    with pytest.raises(ConnectionError):
+        if await reader.read() == b"":
+            raise ConnectionResetError
+    writer.close()
+    async with tablet.visit(url(port, "pad-1")):
+        await until(lambda: tablet.connected)
+    for _, one in held:
+        one.close()
+    await until(lambda: not here)
+    await pad.stop()
+
+
 async def test_without_websockets_the_pad_says_what_to_install(desk, monkeypatch) -> None:
     monkeypatch.delitem(sys.modules, "hallctl_drivers.webpad.driver")
     monkeypatch.delitem(sys.modules, "hallctl_drivers.webpad.server")

@@ -70,9 +70,13 @@ class Agent:
 
 
 async def run(argv: list[str], stdin: str = "") -> dict[str, Any]:
-    """Run a command to its end, as root."""
+    """Run a command to its end, as root. It sees nothing of the hallctl that the agent itself runs on."""
     process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *argv,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
     )
     out, _ = await process.communicate(stdin.encode())
     return {"code": process.returncode, "out": out.decode(errors="replace")[-_OUTPUT:]}
