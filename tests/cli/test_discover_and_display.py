@@ -164,10 +164,18 @@ def test_local_ports_have_names_that_stay(tmp_path):
         ("serial/by-path", "pci-0-usb-0:2:1.0", "ttyUSB0"),
         ("input/by-id", "usb-Pad-event-kbd", "event3"),
         ("input/by-id", "usb-Pad-event-mouse", "event4"),
+        ("input/by-path", "pci-0-usb-0:3:1.0-event-kbd", "event3"),
+        ("input/by-path", "pci-0-usb-0:4:1.0-event-kbd", "event5"),  # its twin has the name under by-id
+        ("input/by-id", "usb-Five_Keys-event-if00", "event6"),
+        ("input/by-id", "usb-Volume-event-if01", "event7"),
     ):
         (dev / folder).mkdir(parents=True, exist_ok=True)
         (dev / node).touch()
         (dev / folder / name).symlink_to(dev / node)
+    inputs = tmp_path / "inputs"
+    for event, keys in (("event6", "7c"), ("event7", "3e000 0 0 0")):  # 1 to 5, and keys of a headset
+        (inputs / event / "device/capabilities").mkdir(parents=True)
+        (inputs / event / "device/capabilities/key").write_text(f"{keys}\n")
     for socket, serial in (("1-1", "A1"), ("1-2", ""), ("1-3", "TWIN"), ("1-4", "TWIN")):
         folder = sysfs / socket
         (folder / f"{socket}:1.0").mkdir(parents=True)
@@ -175,7 +183,7 @@ def test_local_ports_have_names_that_stay(tmp_path):
         values = {"idVendor": "0483", "idProduct": "5743", "busnum": "1", "devnum": "2", "serial": serial}
         for name, value in values.items():
             (folder / name).write_text(f"{value}\n")
-    ports = local_ports(dev, sysfs)
+    ports = local_ports(dev, sysfs, inputs)
     assert [(port.kind, port.port) for port in ports] == [
         ("serial", f"serial://{dev}/serial/by-id/usb-FTDI_A1-if00?baud=9600"),
         ("serial", f"serial://{dev}/serial/by-path/pci-0-usb-0:2:1.0?baud=9600"),
@@ -183,7 +191,9 @@ def test_local_ports_have_names_that_stay(tmp_path):
         ("printer", "usb://0483:5743?socket=1-2"),
         ("printer", "usb://0483:5743?socket=1-3"),
         ("printer", "usb://0483:5743?socket=1-4"),
+        ("keyboard", f"input://{dev}/input/by-id/usb-Five_Keys-event-if00"),
         ("keyboard", f"input://{dev}/input/by-id/usb-Pad-event-kbd"),
+        ("keyboard", f"input://{dev}/input/by-path/pci-0-usb-0:4:1.0-event-kbd"),
     ]
 
 
