@@ -18,12 +18,14 @@ from hallctl_drivers.onbon_bx.sim import OnbonSimulator
 from hallctl_drivers.pinganlihe.sim import PingAnLiHeSimulator
 
 from hallctl.cli.main import cli
+from hallctl.clock import SystemClock
 from hallctl.config import load_hall
-from hallctl.controller.discover import Answered, Draft, LocalPort, NetworkFind, hosts_of
+from hallctl.controller.discover import Answered, Draft, Heard, LocalPort, NetworkFind, hosts_of, listen_on_bus
 from hallctl.controller.discover.local import local_ports
 from hallctl.driver import load_driver, on_pty, on_tcp
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError
+from hallctl.transport import PortAddress, null_modem
 
 
 def discover(*args: str) -> subprocess.CompletedProcess[str]:
@@ -100,6 +102,20 @@ def test_devices_that_answer_nothing_are_found_by_their_key_presses(tmp_path):
     finds = [json.loads(line) for line in done.stdout.splitlines()]
     heard = {find["address"]: find["drivers"] for find in finds if find["find"] == "Heard"}
     assert heard == {7: ["ff68-pad", "ff68-keypad"], 0x87: ["ff68-pad", "ff68-keypad"]}
+
+
+async def test_noise_that_begins_like_a_frame_does_not_swallow_the_key_press_behind_it():
+    near, far = null_modem()
+
+    async def open_port(_address, _clock):
+        return near
+
+    await far.write(bytes.fromhex("FF 68 20 20 68") + ff68.key_press(7, "", ff68.KEY_CALL).to_bytes())
+    finds = listen_on_bus(
+        PortAddress.parse("tcp://line:4001"), [load_driver("ff68-keypad")], SystemClock(), 60, open_port
+    )
+    assert await anext(finds) == Heard(("ff68-keypad",), 7)
+    await finds.aclose()
 
 
 def test_network_devices_are_found_by_what_they_answer_and_not_by_an_open_port(tmp_path):
