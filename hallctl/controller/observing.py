@@ -1,11 +1,14 @@
-"""What people who look for a cause ask of a running daemon, beside the hall's own commands; nothing is acted upon."""
+"""What people who look for a cause ask of a running daemon, beside the hall's own commands: no device is acted upon."""
 
 from collections.abc import Awaitable, Callable
 
 from hallctl.clock import Clock
+from hallctl.controller.figures import Figures
+from hallctl.controller.loglevel import LogLevelDesk
 from hallctl.controller.requests import TraceTerminal, read_request
 from hallctl.controller.terminals import Terminals
 from hallctl.errors import HallctlError, RequestRefused
+from hallctl.link.look_data import LookResult
 from hallctl.link.payloads import Payload
 from hallctl.link.result_data import TraceRecord, TraceResult
 from hallctl.model import Command, Reply, ReplyState
@@ -21,10 +24,15 @@ Observer = Callable[[Command], Awaitable[Payload]]
 class Observing:
     """``handle`` answers a command by its name, and never raises: what is wrong is the reply's."""
 
-    def __init__(self, terminals: Terminals, clock: Clock) -> None:
+    def __init__(self, terminals: Terminals, figures: Figures, levels: LogLevelDesk, clock: Clock) -> None:
         self._terminals = terminals
+        self._figures = figures
         self._clock = clock
-        self.observers: dict[str, Observer] = {"terminal.trace": self._trace}
+        self.observers: dict[str, Observer] = {
+            "terminal.trace": self._trace,
+            "controller.look": self._look,
+            "log.level": levels.set,
+        }
 
     async def handle(self, command: Command) -> Reply:
         """Answer one of ``observers``."""
@@ -35,6 +43,10 @@ class Observing:
         except HallctlError as exc:
             return Reply(command.id, ReplyState.FAILED, getattr(exc, "code", "error"), exc.message, exc.hint)
         return Reply(command.id, ReplyState.SUCCEEDED, data=result.model_dump(mode="json"))
+
+    async def _look(self, command: Command) -> LookResult:
+        read_request(command)
+        return await self._figures.look()
 
     async def _trace(self, command: Command) -> TraceResult:
         request = read_request(command)

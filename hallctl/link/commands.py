@@ -21,7 +21,16 @@ DefaultHandler = Callable[[Command, Progress], Awaitable[Reply]]
 Publish = Callable[[Reply], Awaitable[None]]
 
 WITHOUT_SIDE_EFFECT = frozenset(
-    {"config.get", "evidence.fetch", "replay", "recorded", "rebirth", "terminal.diagnose", "terminal.trace"}
+    {
+        "config.get",
+        "controller.look",
+        "evidence.fetch",
+        "rebirth",
+        "recorded",
+        "replay",
+        "terminal.diagnose",
+        "terminal.trace",
+    }
 )
 
 

@@ -112,10 +112,12 @@ class TerminalSupervisor:
             async with self._turn:
                 self._require_online()
                 self._calm.clear()
+                began = self._clock.monotonic()
                 try:
                     return await self._bounded(action(self.driver), timeout_s)
                 finally:
                     self._calm.set()
+                    self._log.debug("acted", terminal=self.state.terminal, seconds=self._clock.monotonic() - began)
         finally:
             self._waiting -= 1
 
@@ -196,7 +198,9 @@ class TerminalSupervisor:
                     health = await self._start(connection)
                 try:
                     await self._online(health)
-                    await first_to_fail(self._poll_for_ever(), self.driver.listen(), self._until_broken())
+                    await first_to_fail(
+                        self._poll_for_ever(), self.driver.listen(), self._until_broken(), self._until_lost()
+                    )
                 except asyncio.CancelledError:
                     await self._stop()
                     raise
@@ -223,6 +227,7 @@ class TerminalSupervisor:
             async with self._turn:
                 health = await self._poll()
             if health is not None:
+                self._log.debug("polled", terminal=self.state.terminal, faults=[one.code for one in health.faults])
                 await self._online(health)
 
     async def _poll(self) -> Health | None:
@@ -250,6 +255,10 @@ class TerminalSupervisor:
     async def _until_broken(self) -> None:
         if self._broken is not None:
             await asyncio.shield(self._broken)
+
+    async def _until_lost(self) -> None:
+        if self._line is not None:
+            await self._line.lost()
 
     async def _online(self, health: Health) -> None:
         now = self._clock.now()
