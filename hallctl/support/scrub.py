@@ -20,7 +20,11 @@ _WORDS = (
     rb"|\xe5\xaf\x86\xe7\xa0\x81)"  # 密码
 )
 _BEFORE = rb"(?:^|(?<=[\s{,\"'_&?#-]))[\w-]*"
-_BETWEEN = rb"(?:[ \t]+(?:was|is))?[\"']?[ \t]*(?::[ \t]+|=[ \t]*|\xef\xbc\x9a[ \t]*|:(?=[\"']))(?:!\w+[ \t]+)?"  # also a full-width colon
+_BETWEEN = (
+    rb"(?:[ \t]+(?:was|is))?[\"']?[ \t]*"
+    rb"(?::[ \t]+|=[ \t]*|\xef\xbc\x9a[ \t]*|:(?=[\"']))"  # the third is a full-width colon
+    rb"(?:!\w+[ \t]+)?"
+)
 _VALUE = rb"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s,}{\[\]&\"'][^\s,}&\"']*"
 _NAMED = re.compile(rb"(?im)(" + _BEFORE + _WORDS + _BETWEEN + rb")(" + _VALUE + rb")")
 _REFERENCE = re.compile(rb"^(?:null|~|true|false|\*\*\*|[|>][+-]?)$")
