@@ -1,8 +1,10 @@
 """The command ``terminal.diagnose``: facts are gathered, then judged; devices are asked in their turn."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hallctl.clock import Clock
 from hallctl.config import ControllerConfig
@@ -27,7 +29,7 @@ from hallctl.transport.tap import Direction, Tap
 
 BUDGET_S = 40.0  # of all trials of one question
 ASKED_S = 5.0  # how long a device that works may take to be polled
-FACTS_KEPT = 64  # terminals of a box whose facts go with the findings: a reply has 128 KiB
+FACTS_BYTES = 64 * 1024  # of terminals, beside the findings: a reply has 128 KiB
 BYTES_SHOWN = 48
 AT_WORK, LOOK_S = "it is at work", 0.05
 _WORTH_A_TRIAL = frozenset({"device.mute", "device.garbage", "device.mismatch"})
@@ -69,7 +71,7 @@ class Diagnosis:
             "terminal": terminal,
             "findings": [one.to_dict() for one in judged],
             "box": box.to_dict(),
-            "facts": {one.terminal: one.to_dict() for one in _most_telling(facts)},
+            "facts": _fitting(facts),
         }
 
     async def _facts_of(self, names: Sequence[str], *, probe: bool) -> list[TerminalFacts]:
@@ -233,6 +235,14 @@ def _last_bytes(tap: Tap | None) -> tuple[dict[str, str], ...]:
     )
 
 
-def _most_telling(facts: Sequence[TerminalFacts]) -> list[TerminalFacts]:
-    """Those with troubles first; a box with hundreds of terminals does not fit a reply."""
-    return sorted(facts, key=lambda one: one.status == "online" and not one.faults)[:FACTS_KEPT]
+def _fitting(facts: Sequence[TerminalFacts]) -> dict[str, Any]:
+    """Those with troubles first, as many as a reply has room for."""
+    found: dict[str, Any] = {}
+    room = FACTS_BYTES
+    for one in sorted(facts, key=lambda one: one.status == "online" and not one.faults):
+        told = one.to_dict()
+        room -= len(json.dumps(told, default=str))
+        if room < 0 and found:
+            break
+        found[one.terminal] = told
+    return found

@@ -59,11 +59,19 @@ async def try_line(line: Line, clock: Clock, budget_s: float, taken: frozenset[i
     until = clock.monotonic() + budget_s
     for one in _variants(line, taken, attempts):
         if clock.monotonic() >= until:
-            return Trial(shown, tuple(attempts), "there was no time for more")
+            return _told_short(line, shown, attempts, "there was no time for more")
         attempts.append(await _attempt(one, clock))
         if attempts[-1].answered:
             break
-    return Trial(shown, tuple(attempts))
+    return _told_short(line, shown, attempts)
+
+
+def _told_short(line: Line, shown: str, attempts: Sequence[Attempt], why_not: str = "") -> Trial:
+    """A hundred addresses at which nobody is are one line."""
+    telling = tuple(one for one in attempts if one.answered or one.address == line.address)
+    empty = len(attempts) - len(telling)
+    words = (f"{empty} other addresses: no answer" if empty else "", why_not)
+    return Trial(shown, telling, "; ".join(filter(None, words)))
 
 
 def _variants(line: Line, taken: frozenset[int], attempts: Sequence[Attempt]) -> Iterator[Line]:
