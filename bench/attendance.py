@@ -27,7 +27,7 @@ import numpy as np
 from hallctl.camera.detector import Detector, score_at_post, surroundings
 from hallctl.camera.detectors import load_detector
 from hallctl.camera.messages import Job, Stream
-from hallctl.camera.watcher import Watcher
+from hallctl.camera.watcher import Watcher, stamp_of
 
 WIDTH, HEIGHT, FPS, GOP_S = 1920, 1080, 25, 2
 MODELS = Path(__file__).parents[1] / "build" / "models"
@@ -97,7 +97,7 @@ def hallctl(path: Path, zone: Zone, detector: Detector, check_every_s: float) ->
         watcher.open(stream)
         for packet in source.demux(stream):
             if packet.size:
-                watcher.take(packet, float(packet.pts * packet.time_base))
+                watcher.take(packet, stamp_of(packet) or 0.0)
     return counting.count
 
 

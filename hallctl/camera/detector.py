@@ -1,4 +1,4 @@
-"""Finds people in pictures. One small interface; the default is SSDLite-MobileNetV2 through OpenCV's dnn."""
+"""Finds people in pictures. One small interface; the default is SSDLite-MobileNetV2."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hallctl.camera import model_file
+from hallctl.camera.network import load_network
 from hallctl.errors import ConfigError
 from hallctl.post.zone import Point, bounds, contains
 
@@ -49,16 +50,16 @@ class SsdLite:
             model_file.check(path)
         cv2.setNumThreads(1)
         try:
-            self._net = cv2.dnn.readNetFromONNX(str(path))
-        except cv2.error as exc:
-            raise ConfigError(f"the detector's model {path} can't be loaded: {exc.err}", hint="check the file") from exc
+            self._network = load_network(path.read_bytes())
+        except (OSError, ValueError) as exc:
+            raise ConfigError(f"the detector's model {path} can't be loaded: {exc}", hint="check the file") from exc
         self._anchors = _anchors()
 
     def detect(self, picture: Picture, min_score: float) -> list[Detection]:
         """People, overlapping boxes merged (IoU 0.5)."""
         blob = cv2.dnn.blobFromImage(picture, 1 / 127.5, (SIZE, SIZE), (127.5, 127.5, 127.5), swapRB=True, crop=False)
-        self._net.setInput(blob)
-        codes, logits = self._net.forward(["boxes", "logits"])
+        answers = self._network.run(blob)
+        codes, logits = answers["boxes"], answers["logits"]
         scores = 1 / (1 + np.exp(-logits[0, :, 0]))
         likely = scores >= min_score
         if not likely.any():

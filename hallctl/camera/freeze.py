@@ -28,13 +28,13 @@ class Freeze:
     _samples: deque[Grey] = field(default_factory=lambda: deque(maxlen=KEPT))
     _seen: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=256))
 
-    def note(self, grey: Grey, at: float) -> None:
-        """One more key frame (``at``: seconds)."""
+    def note(self, luma: Grey, at: float) -> None:
+        """One more key frame (``at``: seconds), as the camera sent it."""
         if self._seen and 0 <= at - self._seen[-1][0] < NEAREST_S:
             return
-        sample = np.ascontiguousarray(grey[::STEP, ::STEP])
+        sample = np.ascontiguousarray(luma[::STEP, ::STEP])
         others = [other for other in self._samples if other.shape == sample.shape]
-        self._seen.append((at, any(float(np.mean(sample == other)) >= EQUAL for other in others)))
+        self._seen.append((at, any(np.count_nonzero(sample == other) >= EQUAL * sample.size for other in others)))
         self._samples.append(sample)
 
     def frozen(self, after_s: float) -> bool:

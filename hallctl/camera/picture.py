@@ -16,6 +16,7 @@ Masks = Sequence[Sequence[Point]]
 
 _LIMITED = ("yuv420p", "yuv422p", "yuv444p", "nv12")  # luma runs from 16 to 235
 _FULL = ("yuvj420p", "yuvj422p", "yuvj444p", "gray")
+_LARGE = 960  # pixels of width
 _TO_FULL = np.clip((np.arange(256) - 16) * (255 / 219), 0, 255).round().astype(np.uint8)
 
 
@@ -35,23 +36,35 @@ class Picture:
         return self._frame.width, self._frame.height
 
     @cached_property
-    def grey(self) -> Grey:
-        """Brightness of the whole picture, masked places too."""
+    def luma(self) -> Grey:
+        """Brightness as the camera sent it, every pixel, masked places too."""
         if self._given is not None:
             return np.asarray(cv2.cvtColor(self._given, cv2.COLOR_BGR2GRAY), np.uint8)
-        name = self._frame.format.name
-        if name not in (*_LIMITED, *_FULL):
+        if self._frame.format.name not in (*_LIMITED, *_FULL):
             return np.asarray(self._frame.to_ndarray(format="gray"), np.uint8)
         plane = self._frame.planes[0]
-        luma = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-        limited = name in _LIMITED and self._frame.color_range != 2  # AVCOL_RANGE_JPEG
-        return np.asarray(cv2.LUT(luma, _TO_FULL) if limited else luma, np.uint8)
+        return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+    @cached_property
+    def grey(self) -> Grey:
+        """Brightness of the whole picture, 0 black to 255 white; of a large one half the width and height.
+
+        Nothing that is told from it needs more, and halving is what costs least of all that is done with 1080p.
+        """
+        luma, (width, height) = self.luma, self.size
+        if width >= _LARGE:
+            luma = np.asarray(cv2.resize(luma, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8)
+        return np.asarray(cv2.LUT(luma, _TO_FULL) if self._is_limited() else luma, np.uint8)
 
     @cached_property
     def bgr(self) -> Bgr:
         """Colours, with the masked places black."""
         found = self._given if self._given is not None else self._frame.to_ndarray(format="bgr24")
         return painted_over(found, self._masks)
+
+    def _is_limited(self) -> bool:
+        named = self._frame is not None and self._frame.format.name in _LIMITED
+        return named and self._frame.color_range != 2  # AVCOL_RANGE_JPEG
 
 
 def painted_over(picture: Bgr, masks: Masks) -> Bgr:

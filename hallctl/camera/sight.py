@@ -48,7 +48,7 @@ class Sight:
 
     def note_key_frame(self, picture: Picture, at: float) -> None:
         """Remember a key frame (``at``: seconds): they tell a frozen camera from a scene that stands still."""
-        self._freeze.note(picture.grey, at)
+        self._freeze.note(picture.luma, at)
 
     def judge(self, picture: Picture, at: float) -> tuple[dict[str, float | None], str]:
         """The best score at each post, or ``None`` for those of which nothing can be said, with the reason.
@@ -79,7 +79,7 @@ class Sight:
         return score
 
     def _blind(self, picture: Picture, at: float) -> str:
-        rough = picture.grey[::8, ::8]
+        rough = picture.grey[::4, ::4]
         flat = float(rough.std()) < FLAT_DEVIATION
         if float(rough.mean()) < DARK_MEAN or flat:
             self._freeze = Freeze()  # black repeats itself; what comes after it is not frozen

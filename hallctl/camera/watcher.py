@@ -70,27 +70,30 @@ class Tape:
             self._untimed = [*group, packet][:UNTIMED_KEPT] if group or packet.is_keyframe else []
         else:
             self._keep_untimed(packet)
-            self._keep(packet, packet.dts)
+            self._keep(packet, stamp)
         return now if stamp is None else self.clock.wall(stamp)
 
     def _keep_untimed(self, timed: Any) -> None:
         """The first packets of a stream may have no time of decoding: FFmpeg times RTSP from the second picture on, and
         Matroska from the first that is not shown later."""
+        if not self._untimed:
+            return
         untimed, self._untimed = self._untimed, []
         ticks = max(1, round(1 / (timed.time_base * (self._rate or 25))))
         for before, packet in enumerate(reversed(untimed)):
             packet.time_base = timed.time_base
             packet.dts = timed.dts - ticks * (before + 1)
         for packet in untimed:
-            self._keep(packet, packet.dts)
+            self._keep(packet, stamp_of(packet))
 
-    def _keep(self, packet: Any, dts: int) -> None:
-        pts = dts if packet.pts is None else packet.pts
-        stamp = float(pts * packet.time_base)
+    def _keep(self, packet: Any, stamp: float | None) -> None:
+        if stamp is None:
+            return
         if self._is_raw() and 0 <= stamp - self._last_raw < RAW_EVERY_S:
             return
         self._last_raw = stamp
-        kept = Kept(bytes(packet), pts, dts, packet.is_keyframe, stamp)
+        dts = packet.dts
+        kept = Kept(bytes(packet), dts if packet.pts is None else packet.pts, dts, packet.is_keyframe, stamp)
         with self._lock:
             self.ring.add(kept)
             for clip in list(self._clips.values()):
@@ -312,7 +315,8 @@ def stamp_of(packet: Any) -> float | None:
     Some files (AVI) know decoding times only.
     """
     ticks = packet.dts if packet.pts is None else packet.pts
-    return None if ticks is None or packet.time_base is None else float(ticks * packet.time_base)
+    base = packet.time_base
+    return None if ticks is None or base is None else ticks * base.numerator / base.denominator
 
 
 def _key_decoder(codec: Any) -> Any:

@@ -86,7 +86,7 @@ class HallFloor:
         supervisors = self.terminals.supervisors
         self.executor = Executor(self.hall, supervisors, self._commit, staff=self._staff, later=self.do_later)
         load, save = outbox.load_state, outbox.save_state
-        self.memory = HallMemory(self.hall, load, save, clock=clock, log=self._log, zone=zone)
+        self.memory = HallMemory(self.hall, load, save, outbox.newest_events, clock=clock, log=self._log, zone=zone)
         steps = document.displays.brightness
         self._dimmer = Dimmer(steps, zone, self.terminals.displays, clock=clock, log=self._log)
         self.evidence = EvidenceStore(load, save)

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from hallctl.clock import Clock
@@ -43,6 +44,7 @@ def supervise(
     driver: TerminalDriver,
     connect: Connect,
     *,
+    buses: Mapping[str, Bus],
     clock: Clock,
     log: Logger,
     on_state: OnState,
@@ -58,16 +60,22 @@ def supervise(
         log=log,
         on_state=on_state,
         waiting_limit=waiting_limit,
-        plugged=_looker(terminal),
+        plugged=_looker(terminal, buses),
     )
 
 
-def _looker(terminal: TerminalConfig) -> Callable[[], bool | None]:
-    """How to look whether the terminal's own port is there."""
+def _looker(terminal: TerminalConfig, buses: Mapping[str, Bus]) -> Callable[[], bool | None]:
+    """How to look whether the terminal's own port is there, or its bus is open."""
+    if terminal.bus and terminal.bus in buses:
+        return partial(_is_open, buses[terminal.bus])
     if not terminal.port:
         return lambda: None
     address = PortAddress.parse(terminal.port)
     return lambda: is_plugged(address)
+
+
+def _is_open(bus: Bus) -> bool:
+    return bus.is_open
 
 
 @contextlib.asynccontextmanager

@@ -208,6 +208,7 @@ class Terminals:
             terminal,
             driver,
             connect,
+            buses=self.buses,
             clock=self._clock,
             log=self._log,
             on_state=self._on_state,

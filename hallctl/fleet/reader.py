@@ -85,7 +85,7 @@ class HallBook:
                 self._view(place).take_terminal(place.name, payload)
                 return [TerminalChanged(place.topics, place.name)]
             case "alert":
-                return self._fold_alert(self._view(place), place.name, message.payload)
+                return self._fold_alert(self._view(place), place.name, message)
             case "event":
                 return [*self._feed.take(Envelope.model_validate_json(message.payload))]
             case "config":
@@ -117,10 +117,14 @@ class HallBook:
         now = self._clock.now()
         return min(state.at, now) if retained and state.at is not None else now
 
-    def _fold_alert(self, view: ControllerView, alert: str, payload: bytes) -> list[Change]:
-        envelope = Envelope.model_validate_json(payload) if payload else None
+    def _fold_alert(self, view: ControllerView, alert: str, message: Message) -> list[Change]:
+        envelope = Envelope.model_validate_json(message.payload) if message.payload else None
         body = envelope.data if envelope else None
         before = view.alerts.get(alert)
+        if message.retain and envelope is not None:  # what is open now, whatever its number: the heartbeat came first
+            self._feed.note(envelope)
+            view.take_alert(alert, body)
+            return [] if body == before else [AlertChanged(view.topics, alert, body)]
         arrived = self._feed.take(envelope) if envelope else []
         if not any(isinstance(one, Arrived) and one.late for one in arrived):  # a replay tells what was, not what is
             view.take_alert(alert, body)

@@ -37,6 +37,7 @@ WAITING_LIMIT = 64
 PARTIAL_FRAME_S = 0.1  # silence after which an incomplete frame is given up; USB adapters pause for 16 ms
 BACK_OFF = BackOff()
 STABLE_AFTER_S = 10.0
+STANDS_AFTER_S = 2.0  # a serial server without its adapter takes a connection and ends it at once: that is no news
 
 
 class Bus:
@@ -67,6 +68,7 @@ class Bus:
         self._deframer = Deframer()
         self._counts: Counter[str] = Counter()
         self._current: Request | None = None
+        self._missed: Line | None = None  # who has last let us wait in vain
         self._wire: Wire | None = None
         self._reason: HallctlError | None = TransportUnavailable(f"bus {name} is not open yet", code="port.opening")
         self._reported = False
@@ -76,7 +78,7 @@ class Bus:
     def stats(self) -> Mapping[str, int]:
         """Counters that only grow: frames and bytes by what became of them."""
         names = ("frames_in", "frames_out", "timeouts", "unknown_addresses", "inbox_dropped", "refused_silent")
-        known = {name: self._counts[name] for name in (*names, "collisions", "openings", "waiting_rejected")}
+        known = {name: self._counts[name] for name in (*names, "collisions", "echoes", "openings", "waiting_rejected")}
         return {**known, "garbage_bytes": self._deframer.garbage}
 
     @property
@@ -189,19 +191,25 @@ class Bus:
         try:
             wire = self._wire = Wire(transport, self._clock, options)
             self._open()
-            await first_to_fail(self._listen(wire), self._speak(wire))
+            await first_to_fail(self._listen(wire), self._speak(wire), self._tell_open())
         finally:
             await transport.close()
 
     def _open(self) -> None:
         self._counts["openings"] += 1
-        self._reason, self._reported = None, False
+        self._reason = None
         self.tried.set()
-        self._log.info("bus open", bus=self.name, port=str(self._address))
         for line in self._lines.values():
             line.silence.heard()
             line.opened(str(self._address))
             line.wake()
+
+    async def _tell_open(self) -> None:
+        """Once, like the loss before it: where the port was lost, when it has stood for a moment."""
+        if self._reported:
+            await self._clock.sleep(STANDS_AFTER_S)
+        self._reported = False
+        self._log.info("bus open", bus=self.name, port=str(self._address))
 
     def _close(self, exc: HallctlError) -> None:
         self._reason = exc
@@ -253,6 +261,7 @@ class Bus:
             if request.outcome.done():  # the reply came in the very last moment
                 return
             line.silence.missed(self.now())
+            self._missed = line
             self._counts["timeouts"] += 1
             hint = "check the terminal's power, its bus address and its A/B wires"
             request.fail(TransportTimeout(f"{line.name}: no answer within {request.timeout_s:g} s", hint=hint))
@@ -283,20 +292,30 @@ class Bus:
         address = found.framing.address_of(found.frame)
         waiting = self._current if self._current is not None and self._current.sent else None
         if address is None:
-            if waiting is None or not _takes(waiting, found):
-                self._counts["unknown_addresses"] += 1
-            elif isinstance(waiting.line, Line):
-                waiting.line.silence.heard()
+            self._sort_nameless(found, waiting)
             return
         line = self._lines.get((id(found.framing), address))
         if line is None:
             self._counts["unknown_addresses"] += 1
             return
-        line.silence.heard()
         if line is not turn:
             line.received(found.frame)
         if waiting is None or waiting.line is not line or not _takes(waiting, found):
+            if waiting is not None and waiting.accept is not None and waiting.frame == found.frame:
+                self._counts["echoes"] += 1  # our own question, heard by an adapter without echo=1: nobody's word
+                return
             line.deliver(found.frame)
+        line.silence.heard()
+
+    def _sort_nameless(self, found: Found, waiting: Request | None) -> None:
+        """An answer that names nobody is its asker's, or the late word of the one that was last waited for in vain."""
+        if waiting is not None and isinstance(waiting.line, Line) and _takes(waiting, found):
+            waiting.line.silence.heard()
+            return
+        self._counts["unknown_addresses"] += 1
+        if self._missed is not None and self._missed.framing is found.framing:
+            self._missed.silence.heard()
+            self._missed = None
 
 
 def _takes(request: Request, found: Found) -> bool:

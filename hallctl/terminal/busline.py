@@ -97,6 +97,13 @@ class Line(BusLine):
         """Send and wait for the reply. A silent address is refused at once unless the request is urgent."""
         return await self._owner.transact(self, frame, accept, timeout_s, urgent)
 
+    async def lost(self) -> None:
+        """See ``BusLine``: a terminal that is not just being asked notices a pulled plug as well."""
+        while True:
+            self._changed.clear()
+            self.check()
+            await self._changed.wait()
+
     def withdraw(self) -> None:
         """Take polls out of the queue that are not on the wire yet."""
         self._owner.withdraw(self)

@@ -198,7 +198,9 @@ class TerminalSupervisor:
                     health = await self._start(connection)
                 try:
                     await self._online(health)
-                    await first_to_fail(self._poll_for_ever(), self.driver.listen(), self._until_broken())
+                    await first_to_fail(
+                        self._poll_for_ever(), self.driver.listen(), self._until_broken(), self._until_lost()
+                    )
                 except asyncio.CancelledError:
                     await self._stop()
                     raise
@@ -253,6 +255,10 @@ class TerminalSupervisor:
     async def _until_broken(self) -> None:
         if self._broken is not None:
             await asyncio.shield(self._broken)
+
+    async def _until_lost(self) -> None:
+        if self._line is not None:
+            await self._line.lost()
 
     async def _online(self, health: Health) -> None:
         now = self._clock.now()

@@ -19,7 +19,7 @@ from hallctl_drivers.pinganlihe.sim import PingAnLiHeSimulator
 
 from hallctl.cli.main import cli
 from hallctl.config import load_hall
-from hallctl.controller.discover import Draft, LocalPort, NetworkFind, hosts_of
+from hallctl.controller.discover import Answered, Draft, LocalPort, NetworkFind, hosts_of
 from hallctl.controller.discover.local import local_ports
 from hallctl.driver import load_driver, on_pty, on_tcp
 from hallctl.driver.hallcheck import check_hall
@@ -63,6 +63,13 @@ def test_who_answers_on_a_bus_is_found_at_its_address_and_the_document_is_right(
     found = [(one.id, one.driver, one.bus, one.address) for one in hall.document.terminals if one.bus]
     assert found == [("display-1", "pinganlihe", "bus-1", 2), ("display-2", "pinganlihe", "bus-1", 5)]
     assert bars[0].shown == PingAnLiHeSimulator(address=2).shown  # asking has changed nothing on the display
+
+
+def test_a_find_that_may_be_another_device_of_its_family_says_so(tmp_path):
+    draft = Draft({name: load_driver(name) for name in ("pinganlihe", "pinganlihe-board", "xinrui")})
+    draft.answered("serial:///dev/ttyS1?baud=9600", Answered("pinganlihe", 9))
+    assert "driver: pinganlihe, bus: bus-1, address: 9}    # or: pinganlihe-board\n" in draft.yaml()
+    assert judged(tmp_path, draft.yaml()).problems == ()
 
 
 def test_devices_that_answer_nothing_are_found_by_their_key_presses(tmp_path):

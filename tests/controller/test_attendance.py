@@ -33,6 +33,7 @@ from hallctl.model import (
 )
 from hallctl.outbox import Outbox
 
+IN_A_THREAD = asyncio.to_thread
 ZONE = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9)]
 
 
@@ -163,6 +164,16 @@ class Bench:
 
     async def log(self):
         return [(one.type, one.data.get("state")) for one in await self.outbox.read_range(1, 999)]
+
+
+@pytest.fixture(autouse=True)
+def files_at_once(monkeypatch):
+    """Files are read and deleted on the spot: the test's clock would run on while a busy machine starts a thread."""
+
+    async def on_the_spot(work, *arguments, **named):
+        return work(*arguments, **named)
+
+    monkeypatch.setattr(asyncio, "to_thread", on_the_spot)
 
 
 @pytest.fixture(autouse=True)
@@ -418,6 +429,7 @@ async def test_a_clip_that_reached_its_length_comes_to_the_alert_at_once(bench):
 
 async def test_a_disk_that_takes_long_to_be_tidied_holds_up_no_post(tmp_path, monkeypatch):
     tidied = threading.Event()
+    monkeypatch.setattr(asyncio, "to_thread", IN_A_THREAD)
     monkeypatch.setattr(Retention, "apply", lambda *_: tidied.wait(60))
     try:
         async with running(Bench(tmp_path)) as bench:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from hallctl.camera import model_file
 from hallctl.camera.detector import IOU, Detection, Detector, SsdLite
+from hallctl.camera.network import load_network
 from hallctl.errors import ConfigError
 
 GROUP = "hallctl.detectors"
@@ -33,10 +34,10 @@ _BUNDLE = "it comes with the offline bundle, or with the one who trained it; the
 
 
 class OnnxModel:
-    """An ONNX file with one picture as its input, run by OpenCV on one core.
+    """An ONNX file with one picture as its input, run on one core.
 
-    Raises ``ConfigError`` when the file can't be read, is damaged, has an operator that OpenCV lacks, or no fixed input
-    of 1 x 3 x height x width.
+    Raises ``ConfigError`` when the file can't be read, is damaged, has an unknown operator, or no fixed input of 1 x 3
+    x height x width.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,8 +46,8 @@ class OnnxModel:
         cv2.setNumThreads(1)
         try:
             self.inputs, self.outputs = shapes(data)
-            self._net = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
-        except (ValueError, cv2.error) as exc:
+            self._network = load_network(data)
+        except ValueError as exc:
             raise self._broken(exc) from exc
         fixed = [dims for dims in self.inputs.values() if len(dims) == 4 and dims[0] <= 1 and dims[1] == 3]
         if len(self.inputs) != 1 or not fixed or min(fixed[0][2:]) == 0:
@@ -58,13 +59,11 @@ class OnnxModel:
 
     def run(self, blob: Array) -> dict[str, Array]:
         """The outputs by name, each as rows x columns, for a blob of 1 x 3 x height x width."""
-        names = list(self._net.getUnconnectedOutLayersNames())
         try:
-            self._net.setInput(blob)
-            answers: Sequence[Any] = self._net.forward(names)
-        except cv2.error as exc:
+            answers = self._network.run(blob)
+        except ValueError as exc:
             raise self._broken(exc) from exc
-        return {name: _rows(answer) for name, answer in zip(names, answers, strict=True)}
+        return {name: _rows(answer) for name, answer in answers.items()}
 
     @cached_property
     def sample(self) -> dict[str, Array]:
@@ -85,9 +84,8 @@ class OnnxModel:
         )
 
     def _broken(self, exc: Exception) -> ConfigError:
-        why = exc.err if isinstance(exc, cv2.error) else str(exc)
         return ConfigError(
-            f"the detector's model {self.path} can't be loaded: {why}",
+            f"the detector's model {self.path} can't be loaded: {exc}",
             hint="is it an ONNX file, and whole? copy it again",
         )
 
@@ -189,7 +187,7 @@ def sigmoids(values: Array) -> bool:
 def shapes(data: bytes) -> tuple[dict[str, Dims], dict[str, Dims]]:
     """The inputs and outputs of an ONNX file by name; weights listed among the inputs are left out.
 
-    OpenCV does not tell them and the package onnx is not on an edge box, so this reads the few fields of onnx.proto
+    OpenCV does not tell them and ONNX Runtime is not on every box, so this reads the few fields of onnx.proto
     that matter: ModelProto.graph 7; GraphProto.initializer 5, input 11, output 12; TensorProto.name 8; ValueInfoProto
     name 1, type 2; TypeProto.tensor_type 1; its shape 2; TensorShapeProto.dim 1; Dimension.dim_value 1.
     Raises ``ValueError`` when the bytes are no such file.
