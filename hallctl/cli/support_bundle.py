@@ -61,7 +61,7 @@ def support_bundle(*, out: Path | None, no_probe: bool, config: Path | None) -> 
         raise HallctlError(f"{exc.filename or out}: {exc.strerror or exc}", hint=hint) from exc
     click.echo(str(out))
     for problem in archive.problems:
-        click.echo(f"warning: {problem}", err=True)
+        click.echo(_("warning: {problem}").format(problem=problem), err=True)
     return EX_OK
 
 
