@@ -52,6 +52,10 @@ class Box:
     def supervisor(self, terminal: str):
         return self.controller._floor.terminals.supervisors[terminal]
 
+    async def diagnosis(self, terminal: str | None):
+        """Asked within the process: two command lines at once would share one standard output."""
+        return await self.controller._handler._diagnosis.of(terminal, probe=True)
+
     async def until(self, terminal: str, status: str) -> None:
         await _until(lambda: self.supervisor(terminal).state.status.value == status)
 

@@ -17,6 +17,7 @@ from hallctl.controller.diagnosis.desk import Diagnosis
 from hallctl.controller.diagnosis.exercise import Exerciser
 from hallctl.controller.figures import Figures
 from hallctl.controller.floor import HallFloor
+from hallctl.controller.loglevel import LogLevelDesk
 from hallctl.controller.observing import Observing
 from hallctl.controller.parts import broker_settings
 from hallctl.controller.printing import TICKET_EVENTS
@@ -25,6 +26,7 @@ from hallctl.controller.watch import first_pass
 from hallctl.link import CommandIntake, Echo, Lease, Progress, Topics, Uplink
 from hallctl.link.configuration import Reported
 from hallctl.local import Hello, LocalServer, socket_path
+from hallctl.logs import LEVELS
 from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox, Quota
 from hallctl.twin import Beginning, Twin, TwinStore
@@ -196,7 +198,8 @@ class Controller:
         figures = self._figures = Figures(
             self._config, self._outbox, floor, self._uplink, self._clock, open_alerts=open_alerts
         )
-        observing = Observing(floor.terminals, figures, self._clock)
+        levels = LogLevelDesk(LEVELS, floor.traceable, floor.do_later, self._clock, self._log)
+        observing = Observing(floor.terminals, figures, levels, self._clock)
         for name in observing.observers:
             self._intake.handle(name, observing.handle)
 

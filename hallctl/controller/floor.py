@@ -86,7 +86,7 @@ class HallFloor:
         supervisors = self.terminals.supervisors
         self.executor = Executor(self.hall, supervisors, self._commit, staff=self._staff, later=self.do_later)
         load, save = outbox.load_state, outbox.save_state
-        self.memory = HallMemory(self.hall, load, save, clock=clock, log=self._log, zone=zone)
+        self.memory = HallMemory(self.hall, load, save, outbox.newest_events, clock=clock, log=self._log, zone=zone)
         steps = document.displays.brightness
         self._dimmer = Dimmer(steps, zone, self.terminals.displays, clock=clock, log=self._log)
         self.evidence = EvidenceStore(load, save)
@@ -117,6 +117,10 @@ class HallFloor:
         """How every terminal is now; those that can't run are quarantined."""
         running = {name: one.state for name, one in self.terminals.supervisors.items()}
         return {**self._out, **running}
+
+    def traceable(self) -> frozenset[str]:
+        """Ids that people who look for a cause may name: terminals and buses."""
+        return frozenset({*self.states(), *self.terminals.buses})
 
     async def run(self) -> None:
         """Run everything until cancelled."""
@@ -195,7 +199,7 @@ class HallFloor:
         self._later.put_nowait(work)
 
     def _make(self, config: TerminalConfig, plugin: DriverPlugin) -> TerminalDriver:
-        context = TerminalContext(config.id, self._clock, self._log, self._listener(config.id))
+        context = TerminalContext(config.id, self._clock, self._log.bind(terminal=config.id), self._listener(config.id))
         made = plugin.make(context, plugin.options.model_validate(config.options))
         return self.attendance.add_camera(config.id, context, made) if isinstance(made, Camera) else made
 

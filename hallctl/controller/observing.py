@@ -1,9 +1,10 @@
-"""What people who look for a cause ask of a running daemon, beside the hall's own commands; nothing is acted upon."""
+"""What people who look for a cause ask of a running daemon, beside the hall's own commands: no device is acted upon."""
 
 from collections.abc import Awaitable, Callable
 
 from hallctl.clock import Clock
 from hallctl.controller.figures import Figures
+from hallctl.controller.loglevel import LogLevelDesk
 from hallctl.controller.requests import TraceTerminal, read_request
 from hallctl.controller.terminals import Terminals
 from hallctl.errors import HallctlError, RequestRefused
@@ -23,11 +24,15 @@ Observer = Callable[[Command], Awaitable[Payload]]
 class Observing:
     """``handle`` answers a command by its name, and never raises: what is wrong is the reply's."""
 
-    def __init__(self, terminals: Terminals, figures: Figures, clock: Clock) -> None:
+    def __init__(self, terminals: Terminals, figures: Figures, levels: LogLevelDesk, clock: Clock) -> None:
         self._terminals = terminals
         self._figures = figures
         self._clock = clock
-        self.observers: dict[str, Observer] = {"terminal.trace": self._trace, "controller.look": self._look}
+        self.observers: dict[str, Observer] = {
+            "terminal.trace": self._trace,
+            "controller.look": self._look,
+            "log.level": levels.set,
+        }
 
     async def handle(self, command: Command) -> Reply:
         """Answer one of ``observers``."""

@@ -192,6 +192,16 @@ class LookAtController(Request):
     """``controller.look``: how the box is at this moment: terminals, buses, event log, link, process."""
 
 
+class SetLogLevel(Request):
+    """``log.level``: how much is logged, of everything or of one terminal; it goes back by itself."""
+
+    terminal: Name | None = Field(None, description="id of a terminal or bus; left out: everything")
+    level: Literal["debug", "info", "warning", "error"] | None = Field(
+        None, description="least level that is logged; left out: as controller.yaml says, now"
+    )
+    for_s: Annotated[float, Field(ge=1, le=86400)] = Field(3600, description="then it is as usual again, seconds")
+
+
 REQUESTS: dict[str, type[Request]] = {
     "ticket.print": PrintTicket,
     "printer.test": TestPrinter,
@@ -212,6 +222,7 @@ REQUESTS: dict[str, type[Request]] = {
     "terminal.exercise": Exercise,
     "terminal.trace": TraceTerminal,
     "controller.look": LookAtController,
+    "log.level": SetLogLevel,
 }
 
 

@@ -152,8 +152,11 @@ class Terminals:
         """Let go of these terminals' port, or of their bus, meanwhile; then they go on, unless they were taken away."""
         paused = {name: self._running[name] for name in names if name in self._running}
         shared = self._buses.get(bus) if bus is not None else None
-        for one in (*paused.values(), *((shared,) if shared else ())):
+        for one in paused.values():
+            await one.supervisor.told()
             await _ended(one.task)
+        if shared is not None:
+            await _ended(shared.task)
         try:
             yield
         finally:

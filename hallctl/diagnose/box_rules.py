@@ -28,9 +28,11 @@ def _disk(facts: BoxFacts) -> Iterator[Finding]:
 def _clock(facts: BoxFacts) -> Iterator[Finding]:
     if facts.clock:
         return
-    message = f"the clock is not synchronised (it says {facts.now}): commands of the centre are refused"
+    then = "commands of the centre are refused" if facts.broker else "events get this time"
+    weight = Weight.BOX if facts.broker else Weight.WARNING
+    message = f"the clock is not synchronised (it says {facts.now}): {then}"
     hint = "start an NTP client and let it reach its server: timedatectl set-ntp true; timedatectl timesync-status"
-    yield Finding("clock.unsynchronised", message, hint, weight=Weight.BOX)
+    yield Finding("clock.unsynchronised", message, hint, weight=weight)
 
 
 def _link(facts: BoxFacts) -> Iterator[Finding]:

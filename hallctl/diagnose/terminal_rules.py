@@ -67,7 +67,10 @@ def _forbidden(facts: TerminalFacts, port: PortFacts) -> Finding:
     whose = f" (it is {port.owner}, mode {port.mode})" if port.owner else ""
     message = f"the daemon may not open {_short(port)}{whose}"
     hint = facts.hint
-    if port.missing_group:
+    if port.allowed:
+        message = f"the daemon may not open {_short(port)}, although its user and groups may"
+        hint = "its unit's DeviceAllow= does not name this kind of device: systemctl edit hallctl, then restart it"
+    elif port.missing_group:
         hint = f"usermod -aG {port.missing_group} hallctl, or install the udev rules; {_GROUPS}"
     return _of_the_port(facts, "port.permission", message, hint, group=port.missing_group)
 

@@ -145,6 +145,14 @@ class TraceResult(Payload):
     records: list[TraceRecord]
 
 
+class LogLevelResult(Payload):
+    """``log.level``."""
+
+    terminal: str | None = Field(None, description="null: everything that has no level of its own")
+    level: str = Field(description="from which on is logged now")
+    until: datetime | None = Field(None, description="when it is as usual again; null: it is")
+
+
 RESULTS: Mapping[str, type[Payload]] = {
     "ticket.print": TicketResult,
     "printer.test": SelfTestResult,
@@ -167,6 +175,7 @@ RESULTS: Mapping[str, type[Payload]] = {
     "recorded": Nothing,
     "terminal.trace": TraceResult,
     "controller.look": LookResult,
+    "log.level": LogLevelResult,
     "rebirth": RebirthResult,
 }
 """Result of every command."""

@@ -16,7 +16,7 @@ _LOG = structlog.get_logger()
 Entry = Event | Alert
 _COLUMNS = "seq, boot, at, kind, type, subject, high, body"
 _TRIM_STEP = 500
-_NEWEST = 10_000  # rows in which the events of commands are looked for that a crash interrupted
+_NEWEST = 10_000  # rows in which events are looked for of what a crash interrupted
 
 
 class Store:
@@ -136,6 +136,12 @@ class Store:
             if data.get("command") in commands:
                 found[data["command"]] = Event(EventType(type_), data)
         return found
+
+    def newest_events(self, kind: EventType) -> list[Event]:
+        """The events of one type that the log's newest rows have, oldest first."""
+        query = "SELECT body FROM log WHERE seq > ? AND kind = ? AND type = ? ORDER BY seq"
+        rows = self._db.execute(query, (self.last_seq() - _NEWEST, EntryKind.EVENT, kind))
+        return [Event(kind, json.loads(body)) for (body,) in rows]
 
     def settle_doubtful(self, known: Mapping[str, Reply], now: datetime) -> tuple[list[Reply], list[Stored]]:
         """Answer them: what surely had not begun has failed, of the rest nobody knows; nothing is done again.

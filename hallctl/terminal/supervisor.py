@@ -75,6 +75,8 @@ class TerminalSupervisor:
         self._retired = False
         self._calm = asyncio.Event()  # no action is being carried out
         self._calm.set()
+        self._told = asyncio.Event()  # whoever has to hear of the last change has heard of it
+        self._told.set()
         self.first_pass = asyncio.Event()
 
     async def run(self) -> None:
@@ -110,10 +112,12 @@ class TerminalSupervisor:
             async with self._turn:
                 self._require_online()
                 self._calm.clear()
+                began = self._clock.monotonic()
                 try:
                     return await self._bounded(action(self.driver), timeout_s)
                 finally:
                     self._calm.set()
+                    self._log.debug("acted", terminal=self.state.terminal, seconds=self._clock.monotonic() - began)
         finally:
             self._waiting -= 1
 
@@ -131,6 +135,11 @@ class TerminalSupervisor:
         health = await self.act(poll, timeout_s=timeout_s)
         await self._online(health)
         return health
+
+    async def told(self) -> None:
+        """Return when nobody is being told of a change: ``run`` may be cancelled now, and no alert is lost by it."""
+        while not self._told.is_set():
+            await self._told.wait()
 
     async def retire(self, finish_s: float) -> None:
         """Take no more work, and return when what is being done is finished (at most ``finish_s``); then cancel it."""
@@ -218,6 +227,7 @@ class TerminalSupervisor:
             async with self._turn:
                 health = await self._poll()
             if health is not None:
+                self._log.debug("polled", terminal=self.state.terminal, faults=[one.code for one in health.faults])
                 await self._online(health)
 
     async def _poll(self) -> Health | None:
@@ -283,7 +293,11 @@ class TerminalSupervisor:
         if old == new:
             return
         self._log_change(old, new)
-        await self._on_state(old, new)
+        self._told.clear()
+        try:
+            await self._on_state(old, new)
+        finally:
+            self._told.set()
 
     def _log_change(self, old: TerminalState, new: TerminalState) -> None:
         if old.status == new.status:

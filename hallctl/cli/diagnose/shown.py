@@ -78,7 +78,8 @@ def _box(box: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _terminal(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     reason = f", {facts['reason']}" if facts["reason"] else ""
-    yield marked("state"), f"{facts['status']}{reason} since {facts['since']} (driver {facts['driver'] or 'unknown'})"
+    state = f"{facts['status']}{reason} since {facts['since']} (driver {facts['driver'] or 'unknown'})"
+    yield marked("state"), state if facts["since"] else ""  # from outside nobody knows it
     yield marked("what it says now"), facts["answer"]
     yield marked("what it said of itself"), ", ".join(f"{name}={value}" for name, value in facts["info"].items())
     bus = facts["bus"]

@@ -16,6 +16,7 @@ from hallctl.transport import PortAddress
 from hallctl.transport.usb_names import find_usb
 
 PROC = Path("/proc")
+OVERFLOW_UID = 65534  # whose owner has no number in the unit's user namespace
 _KINDS = {"serial": "serial", "input": "keyboard", "usb": "printer", "usblp": "printer", "file": "printer"}
 _READ_WRITE = stat.S_IRGRP | stat.S_IWGRP
 
@@ -97,7 +98,8 @@ def _rights(node: Path) -> tuple[str, str, str]:
     except KeyError:
         user = str(found.st_uid)
     opens = found.st_mode & _READ_WRITE == _READ_WRITE and found.st_gid not in (*os.getgroups(), os.getegid())
-    return f"{user}:{group}", stat.filemode(found.st_mode), group if opens else ""
+    owner = f"{user}:{group}" if found.st_uid != OVERFLOW_UID else ""
+    return owner, stat.filemode(found.st_mode), group if opens else ""
 
 
 def _addresses(host: str) -> tuple[str, ...]:
