@@ -161,6 +161,14 @@ class LinkError(HallctlError):
         self.code = code or type(self).code
 
 
+class LocalError(HallctlError):
+    """The daemon's local socket can't be made, reached or understood."""
+
+    def __init__(self, message: str, *, code: str = "local.error", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
 class BrokerUnable(LinkError):
     """The broker failed at our connect, or has no room: its own trouble, not our name or password."""
 
@@ -174,9 +182,13 @@ class CertificateRefused(LinkError):
 
 
 class EnrollError(HallctlError):
-    """A key, a request or a certificate can't be used, or may not be signed."""
+    """A key, a request or a certificate can't be used, or may not be signed; ``code`` says which."""
 
     code = "enroll.error"
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code or type(self).code
 
 
 class StateDirError(HallctlError):

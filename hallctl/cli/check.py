@@ -28,6 +28,8 @@ from hallctl.driver.advice import advise
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError
 
+_OF_A_HALL = ("/buses", "/terminals", "/windows")
+
 
 @click.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
@@ -52,7 +54,7 @@ def check(*, config: Path | None, hall_path: Path | None, documents_only: bool, 
     path = hall_path or (controller.hall if controller else None)
     hall = check_hall(load_hall(path)) if path else None
     errors += hall.problems if hall else ()
-    advice = advise(hall) if hall and not hall.fatal else ()
+    advice = advise(hall, secrets=not documents_only) if hall and not hall.fatal else ()
     running = running_of(controller) if controller and not hall_path and not documents_only else None
     if as_json:
         _print_json(errors, advice, hall, running)
@@ -65,7 +67,8 @@ def _controller(path: Path, errors: list[ConfigError], *, secrets: bool) -> Cont
     try:
         config = load_controller(path)
     except ConfigErrors as exc:
-        errors += exc.errors
+        is_hall = any(error.pointer in _OF_A_HALL for error in exc.errors)
+        errors += [_other_document(path)] if is_hall else exc.errors
         return None
     for loc, secret in _secrets(config) if secrets else ():
         try:
@@ -89,6 +92,12 @@ def _keys(config: ControllerConfig) -> Iterator[ConfigError]:
         except ConfigError as exc:
             exc.pointer = pointer_of(("broker", "tls", name))
             yield exc
+
+
+def _other_document(path: Path) -> ConfigError:
+    hint = _("check it by itself: hallctl check --hall {path}; or name the controller.yaml of its box")
+    message = _("{path} is a hall document, not a controller.yaml").format(path=path)
+    return ConfigError(message, hint=hint.format(path=path), path=str(path))
 
 
 def _secrets(section: Section, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]:

@@ -6,12 +6,14 @@ from typing import Any
 import click
 
 from hallctl.cli.language import _, marked
-from hallctl.cli.link import Target, with_session
+from hallctl.cli.link import Target, reach
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json
 from hallctl.cli.who import who
 from hallctl.cli.words import error_line, explained, hint_line, warning_line
 from hallctl.clock import SystemClock
 from hallctl.fleet import send_command
+from hallctl.fleet.request import EXPIRES_S
+from hallctl.local.words import EXPIRES_S as LOCAL_S
 from hallctl.model import Reply, ReplyState
 
 _WORDS: Mapping[ReplyState, str] = {
@@ -34,15 +36,23 @@ def command(target: Target, name: str, data: Mapping[str, Any], *, as_json: bool
 
 
 def ask(
-    target: Target, name: str, data: Mapping[str, Any], *, on_progress: Callable[[Reply], None] = lambda _reply: None
+    target: Target,
+    name: str,
+    data: Mapping[str, Any],
+    *,
+    on_progress: Callable[[Reply], None] = lambda _reply: None,
+    wait_s: float = EXPIRES_S,
 ) -> Reply:
-    """Send a command and give its final reply."""
+    """Send a command and give its final reply, which may take ``wait_s``."""
     topics = target.topics
     wanted = {key: readable(value) for key, value in data.items() if value is not None}
-    by = who()
-    return with_session(
+    by, clock = who(), SystemClock()
+    return reach(
         target,
-        lambda session: send_command(session, topics, name, wanted, SystemClock(), by=by, on_progress=on_progress),
+        lambda client: client.command(name, wanted, by=by, expires_s=max(wait_s, LOCAL_S), on_progress=on_progress),
+        lambda session: send_command(
+            session, topics, name, wanted, clock, timeout_s=wait_s, by=by, on_progress=on_progress
+        ),
     )
 
 

@@ -1,4 +1,8 @@
-"""How a command reaches the broker: options, settings, a session for one piece of work."""
+"""How a command reaches a hall: options and settings, the broker, or the socket of the daemon on this very box.
+
+The socket goes first where the controller.yaml that is meant is this box's and no --broker is given; where nobody
+listens at it, the broker is asked as from anywhere else.
+"""
 
 import asyncio
 import os
@@ -16,9 +20,10 @@ from hallctl.cli.language import _
 from hallctl.cli.output import json_option
 from hallctl.cli.where import config_option, find_config
 from hallctl.config import load_controller, resolve
-from hallctl.config.controller import Broker
-from hallctl.errors import ConfigError
+from hallctl.config.controller import Broker, ControllerConfig
+from hallctl.errors import ConfigError, HallctlError, LocalError
 from hallctl.link import BrokerSettings, Session, Tls, Topics
+from hallctl.local import LocalClient, socket_paths
 
 _TLS_KEY = "hallctl.tls"
 T = TypeVar("T")
@@ -30,11 +35,17 @@ PASSWORD_VARIABLE = "HALLCTL_BROKER_PASSWORD"  # noqa: S105  # the name of a var
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which broker, and which controller behind it; ``+`` means every one."""
+    """Which broker, and which controller behind it; ``+`` means every one.
 
-    settings: BrokerSettings
+    ``sockets``: where the controller's own daemon may listen, when it is the one of this box. ``no_broker``: why there
+    are no ``settings``.
+    """
+
+    settings: BrokerSettings | None
     site: str = "+"
     controller: str = "+"
+    sockets: tuple[Path, ...] = ()
+    no_broker: HallctlError | None = None
 
     @property
     def topics(self) -> Topics:
@@ -89,18 +100,32 @@ def target_of(config: Path | None, broker: str | None, site: str | None, control
         return Target(_from_url(broker), site or "+", controller or "+")
     path = find_config(config)
     document = load_controller(path)
+    own = (site or document.site, controller or document.controller) == (document.site, document.controller)
+    sockets = socket_paths(document.state_dir) if own else ()
+    settings, no_broker = _broker_of(document, str(path))
+    if document.broker is not None and no_broker is not None and not any(map(Path.exists, sockets)):
+        raise no_broker
+    return Target(settings, site or document.site, controller or document.controller, sockets, no_broker)
+
+
+def _broker_of(document: ControllerConfig, path: str) -> tuple[BrokerSettings | None, HallctlError | None]:
     if document.broker is None:
-        hint = "add a broker to it, or give --broker mqtt://HOST"
-        raise ConfigError(_("names no broker: this box works alone"), path=str(path), hint=hint)
-    settings = _from_document(document.broker, str(path))
-    return Target(settings, site or document.site, controller or document.controller)
+        hint = "start its daemon and ask at the box, add a broker to it, or give --broker mqtt://HOST"
+        return None, ConfigError(_("names no broker: this box works alone"), path=path, hint=hint)
+    try:
+        return _from_document(document.broker, path), None
+    except HallctlError as exc:
+        return None, exc
 
 
 def with_session(target: Target, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Connect, do the work, say good-bye. Raises ``LinkError``."""
+    """Connect to the broker, do the work, say good-bye. Raises ``LinkError``, or why no broker can be asked."""
+    settings = target.settings
+    if settings is None:
+        raise target.no_broker or ConfigError("no broker is named")
 
     async def run() -> T:
-        session = Session(target.settings)
+        session = Session(settings)
         await session.connect()
         try:
             return await work(session)
@@ -108,6 +133,41 @@ def with_session(target: Target, work: Callable[[Session], Awaitable[T]]) -> T:
             await session.disconnect()
 
     return asyncio.run(run())
+
+
+def reach(target: Target, here: Callable[[LocalClient], Awaitable[T]], there: Callable[[Session], Awaitable[T]]) -> T:
+    """Do the work over the daemon's socket where it listens on this box, else over the broker.
+
+    Raises ``LocalError`` or ``LinkError``.
+    """
+    done = asyncio.run(_at_the_box(target, here))
+    return done[0] if done else with_session(target, there)
+
+
+async def _at_the_box(target: Target, work: Callable[[LocalClient], Awaitable[T]]) -> tuple[T] | None:
+    """``None``: the daemon can't be asked here, but a broker can be."""
+    client = await open_local(target)
+    if client is None:
+        return None
+    async with client:
+        return (await work(client),)
+
+
+async def open_local(target: Target, *, or_broker: bool = True) -> LocalClient | None:
+    """The daemon of this box; ``None``: a broker has to be asked.
+
+    Raises ``LocalError`` where there is none either, or where it is no way out (``or_broker``).
+    """
+    if not target.sockets:
+        return None
+    try:
+        return await LocalClient.find(target.sockets, target.site, target.controller)
+    except LocalError as exc:
+        if not or_broker:
+            raise
+        if target.settings is None and isinstance(target.no_broker, ConfigError) and exc.code != "local.other":
+            raise
+        return None
 
 
 def _client_id() -> str:

@@ -18,6 +18,11 @@ COMMANDS = (
     "check",
     "run",
     "status",
+    "diagnose",
+    "top",
+    "trace",
+    "log-level",
+    "support-bundle",
     "ticket",
     "printer",
     "call",
@@ -45,7 +50,8 @@ class Commands(click.Group):
         """The command that stands in the module of its name."""
         if cmd_name not in COMMANDS:
             return None
-        found = getattr(import_module(f"hallctl.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        found = getattr(import_module(f"hallctl.cli.{name}"), name)
         return localised(found) if isinstance(found, click.Command) else None
 
     def main(self, *args: Any, **kwargs: Any) -> Any:

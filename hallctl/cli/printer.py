@@ -10,7 +10,7 @@ from rich.text import Text
 
 from hallctl.cli.command import ask, print_reply
 from hallctl.cli.language import _
-from hallctl.cli.link import link_options, target_of
+from hallctl.cli.link import Target, link_options, open_local, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, print_table
 from hallctl.cli.where import find_config
 from hallctl.cli.who import by_option
@@ -20,7 +20,7 @@ from hallctl.config import load_controller, load_hall
 from hallctl.controller.directly import test_printer_directly
 from hallctl.driver import PrintOutcome, PrintState
 from hallctl.driver.hallcheck import check_hall
-from hallctl.errors import HallctlError
+from hallctl.errors import HallctlError, LocalError
 from hallctl.logs import configure
 from hallctl.model import Reply, ReplyState
 
@@ -54,16 +54,27 @@ def test(
     """Print a self-test on printer NAME and list what it can and can't do.
 
     The ticket shows the paper width, the Chinese font, sizes, a QR code and the cut. A box whose controller.yaml names
-    no broker tests directly. --json prints one document.
+    no broker tests directly where no daemon runs. --json prints one document.
     """
-    if direct or (broker is None and load_controller(find_config(config)).broker is None):
+    target = None if direct else target_of(config, broker, site, controller)
+    if target is None or (target.settings is None and not asyncio.run(_daemon_is_here(target))):
         reply = asyncio.run(_directly(find_config(config), name))
     else:
-        reply = ask(target_of(config, broker, site, controller), "printer.test", {"printer": name})
+        reply = ask(target, "printer.test", {"printer": name})
     if not as_json:
         _print_abilities(reply.data)
     print_reply(reply, as_json=as_json)
     return EX_OK if reply.state is ReplyState.SUCCEEDED else EX_FAILED
+
+
+async def _daemon_is_here(target: Target) -> bool:
+    try:
+        client = await open_local(target)
+    except LocalError:
+        return False
+    if client is not None:
+        await client.close()
+    return client is not None
 
 
 async def _directly(config: Path, name: str) -> Reply:

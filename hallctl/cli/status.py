@@ -8,8 +8,9 @@ from typing import Any
 import click
 from rich.text import Text
 
+from hallctl.cli.here import read_here
 from hallctl.cli.language import _
-from hallctl.cli.link import Target, link_options, target_of, with_session
+from hallctl.cli.link import Target, link_options, reach, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
 from hallctl.cli.words import code_word, explained, status_word
 from hallctl.clock import SystemClock
@@ -30,7 +31,7 @@ def status(*, config: Path | None, broker: str | None, site: str | None, control
     controller is not online. --json prints one document a controller and line.
     """
     target = target_of(config, broker, site, controller)
-    views = with_session(target, lambda session: _read(session, target))
+    views = reach(target, read_here, lambda session: _read(session, target))
     now = SystemClock().now()
     if not views:
         click.echo(

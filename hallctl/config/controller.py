@@ -80,6 +80,32 @@ class Limits(Section):
     )
 
 
+class Metrics(Section):
+    """Metrics for Prometheus, over HTTP and without a password: keep them on the box, or in a network of your own."""
+
+    listen: str = Field(
+        default="127.0.0.1:9109",
+        pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$",
+        description="HOST:PORT where http://HOST:PORT/metrics is served",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_port(self) -> Self:
+        if self.port > 65535:
+            raise ValueError(f"{self.port} is no port | write HOST:PORT, the port 0 to 65535")
+        return self
+
+    @property
+    def host(self) -> str:
+        """The address without its port."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port; 0: any that is free, which the log names."""
+        return int(self.listen.rpartition(":")[2])
+
+
 class ControllerConfig(Section):
     """The whole of controller.yaml."""
 
@@ -109,6 +135,9 @@ class ControllerConfig(Section):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least level that is logged"
+    )
+    metrics: Metrics | None = Field(
+        default=None, description="metrics for Prometheus; left out: none (an empty map is enough to turn them on)"
     )
     limits: Limits = Field(default_factory=Limits, description="bounds of what this box keeps")
 

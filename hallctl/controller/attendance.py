@@ -20,7 +20,7 @@ from hallctl.controller.evidence import EvidenceStore
 from hallctl.controller.postroom import ChildEnded, ClipFailed, ClipTaken, PostRoom
 from hallctl.controller.proof import Proof
 from hallctl.driver import Camera, CaptureSpec, TerminalContext
-from hallctl.errors import RequestRefused
+from hallctl.errors import ConfigError, Fault, RequestRefused
 from hallctl.hall import Window
 from hallctl.model import AlertKind, Event, EventType, Evidence, FaultReport, JsonObject, TerminalStatus, WindowState
 from hallctl.outbox import Outbox
@@ -200,6 +200,19 @@ class Attendance:
             raise RequestRefused("camera.unknown", f"there is no camera {camera!r}", hint=f"cameras here: {known}")
         self._runners[camera].accept_scene()
 
+    def blindness(self, camera: str) -> str:
+        """Why a camera sees nothing usable now: dark, frozen ...; empty: it sees, or nobody knows."""
+        watched = self._cameras.get(camera)
+        return watched.lens.blindness if watched is not None else ""
+
+    async def frame(self, camera: str) -> Evidence:
+        """What a camera sees now, with a post's zone drawn. Raises ``RequestRefused``, or ``TransportError``."""
+        watched = self._cameras.get(camera)
+        if camera not in self._runners or watched is None or not watched.posts:
+            hint = "give it a post in hall.yaml, or see what it sees: hallctl camera calibrate"
+            raise RequestRefused("camera.unknown", f"no post is watched by a camera {camera!r}", hint=hint)
+        return await self._runners[camera].snapshot(f"exercise-{camera}", watched.posts[0].window)
+
     # What a camera tells (CameraDesk). Called from its listener, so nothing here may ask the camera.
 
     async def seen(self, camera: str, observation: Observation) -> None:
@@ -260,15 +273,18 @@ class Attendance:
         references = self._config.state_dir / "cameras"
         for folder in (self._folder, references):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return camera_job(
-            self._rules,
-            posts_of(self._zones, camera),
-            spec,
-            model=find_model(self._config.model),
-            evidence=self._folder,
-            free_bytes=self._config.limits.evidence_free_mib * MIB,
-            reference=references / f"{camera}.npy",
-        )
+        try:
+            return camera_job(
+                self._rules,
+                posts_of(self._zones, camera),
+                spec,
+                model=find_model(self._config.model),
+                evidence=self._folder,
+                free_bytes=self._config.limits.evidence_free_mib * MIB,
+                reference=references / f"{camera}.npy",
+            )
+        except ConfigError as exc:
+            raise Fault("camera.model", exc.message, hint=exc.hint) from exc
 
     async def _restore(self) -> None:
         now = self._clock.now()

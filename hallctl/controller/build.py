@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -13,15 +13,27 @@ from hallctl.config import ControllerConfig, LoadedHall
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.certificates import care_for_certificate
 from hallctl.controller.desk import CommandHandler
+from hallctl.controller.diagnosis.desk import Diagnosis
+from hallctl.controller.diagnosis.exercise import Exerciser
+from hallctl.controller.figures import Figures
 from hallctl.controller.floor import HallFloor
+from hallctl.controller.loglevel import LogLevelDesk
+from hallctl.controller.observing import Observing
 from hallctl.controller.parts import broker_settings
 from hallctl.controller.printing import TICKET_EVENTS
+from hallctl.controller.recollection import Recollection
+from hallctl.controller.standing import Standing
 from hallctl.controller.watch import first_pass
 from hallctl.link import CommandIntake, Echo, Lease, Progress, Topics, Uplink
 from hallctl.link.configuration import Reported
+from hallctl.local import Hello, LocalServer, socket_path
+from hallctl.logs import LEVELS, RECENT
 from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox, Quota
 from hallctl.twin import Beginning, Twin, TwinStore
+
+if TYPE_CHECKING:
+    from hallctl.controller.metrics import Meters
 
 FIRST_PASS_LIMIT_S = 30.0
 DRAIN_S = 30.0
@@ -47,7 +59,11 @@ class Controller:
         self._handler: CommandHandler | None = None
         self._twin: Twin | None = None
         self._floor: HallFloor | None = None
+        self._figures: Figures | None = None
+        self._meters: Meters | None = None
         self._ready = False
+        self._standing = Standing(config, outbox.identity, clock, lambda: outbox.last_seq, lambda: self._alerts.open)
+        self.local = self._build_local()
 
     @classmethod
     def build(cls, config: ControllerConfig, beginning: Beginning, store: TwinStore, clock: Clock) -> "Controller":
@@ -61,16 +77,19 @@ class Controller:
         """Run until ``stop`` is set, then end gracefully: tickets are finished, the log delivered, death published."""
         self._alerts = AlertBook(await self._outbox.open_alerts(), self._commit_alert, self._clock)
         floor = self._floor = self._build_floor(self._beginning.hall)
+        self._standing.states = floor.states
         await floor.memory.recall()
         twin = self._twin = self._build_twin(floor)
         self._handler = self._build_handler(floor, twin)
+        self._observe(floor)
         await floor.clear_what_is_gone()
         await self._announce(floor)
         certificates = self._certificates()
         async with asyncio.TaskGroup() as group:
             link = group.create_task(self._run_uplink())
             steers = group.create_task(twin.run())
-            work = [group.create_task(one) for one in (floor.run(), self._trim(), *certificates)]
+            works = (floor.run(), self._trim(), self.local.run(), self._serve_metrics(), *certificates)
+            work = [group.create_task(one) for one in works]
             announce = group.create_task(self._say_ready(floor, ready))
             await stop.wait()
             self._log.info("stopping")
@@ -160,7 +179,30 @@ class Controller:
             changed=floor.memory.changed,
             attendance=floor.attendance,
             document=twin.chunk,
+            diagnosis=self._build_diagnosis(floor),
+            exerciser=Exerciser(floor, clock=self._clock),
         )
+
+    def _build_diagnosis(self, floor: HallFloor) -> Diagnosis:
+        return Diagnosis(
+            self._config,
+            floor,
+            self._outbox,
+            alerts=self._alerts,
+            uplink=self._uplink,
+            reported=lambda: self._standing.reported,
+            clock=self._clock,
+        )
+
+    def _observe(self, floor: HallFloor) -> None:
+        open_alerts = lambda: self._alerts.open  # noqa: E731  # asked anew each time: the book is replaced at the start
+        figures = self._figures = Figures(
+            self._config, self._outbox, floor, self._uplink, self._clock, open_alerts=open_alerts
+        )
+        levels = LogLevelDesk(LEVELS, floor.traceable, floor.do_later, self._clock, self._log)
+        observing = Observing(floor.terminals, figures, levels, self._clock)
+        for name in observing.observers:
+            self._intake.handle(name, observing.handle)
 
     def _build_uplink(self) -> Uplink | None:
         broker = self._config.broker
@@ -181,6 +223,17 @@ class Controller:
             on_desired=self._take_desired,
         )
 
+    def _build_local(self) -> LocalServer:
+        """The socket of this box; what may be asked there beside commands is registered here: ``local.stream``."""
+        known, config = self._outbox.identity, self._config
+        hello = Hello(site=known.site, controller=known.controller, version=__version__, boot=known.boot)
+        local = LocalServer(socket_path(config.state_dir), hello, self._intake, clock=self._clock, log=self._log)
+        local.stream("retained", self._standing.stream)
+        remembered = Recollection(self._outbox, RECENT)
+        local.stream("recent-log", remembered.log_lines)
+        local.stream("recent-events", remembered.entries)
+        return local
+
     def _certificates(self) -> list[Coroutine[Any, Any, None]]:
         if self._uplink is None:
             return []
@@ -198,13 +251,35 @@ class Controller:
             await self._twin.take(payload)
 
     def _report(self, reported: Reported) -> None:
+        self._standing.reported = reported
         if self._uplink is not None:
             self._uplink.set_reported(reported)
 
     async def _handle(self, command: Command, progress: Progress) -> Reply:
         if self._handler is None:
             return Reply(command.id, ReplyState.REJECTED, "controller.starting", "the controller is starting")
-        return await self._handler.handle(command, progress)
+        began = self._clock.monotonic()
+        reply = await self._handler.handle(command, progress)
+        if self._figures is not None:
+            self._figures.commands[reply.state.value] += 1
+        if self._meters is not None:
+            self._meters.answered(command, reply, self._clock.monotonic() - began)
+        return reply
+
+    async def _serve_metrics(self) -> None:
+        """Until cancelled; where they are not wanted, or can't be had, nothing is done."""
+        wanted = self._config.metrics
+        if wanted is None or self._figures is None:
+            return
+        try:
+            from hallctl.controller.metrics import Meters, served  # noqa: PLC0415  # prometheus-client is an extra
+        except ImportError:
+            self._log.warning("no metrics", why="prometheus-client is missing", hint="pip install hallctl[metrics]")
+            return
+        self._meters = Meters(self._figures, asyncio.get_running_loop())
+        async with served(self._meters, wanted.host, wanted.port, self._log) as port:
+            self._log.info("metrics", listen=f"{wanted.host}:{port}")
+            await asyncio.Event().wait()
 
     def _publish(self, state: TerminalState) -> None:
         if self._uplink is not None:

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from hallctl.clock import Clock
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.attendance import Attendance
+from hallctl.controller.diagnosis.desk import Diagnosis
+from hallctl.controller.diagnosis.exercise import Exerciser
 from hallctl.controller.evidence import EvidenceStore
 from hallctl.controller.executor import Executor, Outcome
 from hallctl.controller.printing import TicketDesk
@@ -13,6 +15,8 @@ from hallctl.controller.requests import (
     AcknowledgeAlert,
     BeepKeypad,
     CallNumber,
+    Diagnose,
+    Exercise,
     FetchEvidence,
     GetConfig,
     PrintTicket,
@@ -49,6 +53,8 @@ class CommandHandler:
         changed: Callable[[], None],
         attendance: Attendance,
         document: Callable[[int], Awaitable[JsonObject]],
+        diagnosis: Diagnosis,
+        exerciser: Exerciser,
     ) -> None:
         self._hall = hall
         self._executor = executor
@@ -61,6 +67,8 @@ class CommandHandler:
         self._changed = changed
         self._attendance = attendance
         self._document = document
+        self._diagnosis = diagnosis
+        self._exerciser = exerciser
 
     async def handle(self, command: Command, progress: Progress) -> Reply:
         """Carry out one command; ``progress`` takes what is known on the way."""
@@ -110,6 +118,11 @@ class CommandHandler:
                 return Reply(command.id, ReplyState.SUCCEEDED, data=chunk)
             case GetConfig(offset=offset):
                 return Reply(command.id, ReplyState.SUCCEEDED, data=await self._document(offset))
+            case Diagnose(terminal=terminal, probe=probe):
+                data = await self._diagnosis.of(terminal, probe=probe)
+                return Reply(command.id, ReplyState.SUCCEEDED, data=data)
+            case Exercise(terminal=terminal, what=what):
+                return await self._exerciser.exercise(command, terminal, what)
         raise RequestRefused("command.unknown", f"{command.name} is not handled here")
 
     def _require_display(self, display: str) -> None:

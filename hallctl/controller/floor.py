@@ -17,6 +17,7 @@ from hallctl.config.hall import HallDocument
 from hallctl.config.hall import Terminal as TerminalConfig
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.attendance import Attendance
+from hallctl.controller.diagnosis.history import History
 from hallctl.controller.dimming import Dimmer
 from hallctl.controller.evidence import EvidenceStore
 from hallctl.controller.executor import Executor
@@ -73,10 +74,11 @@ class HallFloor:
         zone = document.duty_hours.timezone
         self.hall = Hall(document)
         self.watch = self._build_watch(document)
+        self.history = History()
         self.terminals = Terminals(
             self._make,
             clock=clock,
-            on_state=self.watch.changed,
+            on_state=self._changed,
             on_quarantine=self._quarantine,
             waiting_limit=config.limits.commands_waiting,
         )
@@ -84,7 +86,7 @@ class HallFloor:
         supervisors = self.terminals.supervisors
         self.executor = Executor(self.hall, supervisors, self._commit, staff=self._staff, later=self.do_later)
         load, save = outbox.load_state, outbox.save_state
-        self.memory = HallMemory(self.hall, load, save, clock=clock, log=self._log, zone=zone)
+        self.memory = HallMemory(self.hall, load, save, outbox.newest_events, clock=clock, log=self._log, zone=zone)
         steps = document.displays.brightness
         self._dimmer = Dimmer(steps, zone, self.terminals.displays, clock=clock, log=self._log)
         self.evidence = EvidenceStore(load, save)
@@ -115,6 +117,10 @@ class HallFloor:
         """How every terminal is now; those that can't run are quarantined."""
         running = {name: one.state for name, one in self.terminals.supervisors.items()}
         return {**self._out, **running}
+
+    def traceable(self) -> frozenset[str]:
+        """Ids that people who look for a cause may name: terminals and buses."""
+        return frozenset({*self.states(), *self.terminals.buses})
 
     async def run(self) -> None:
         """Run everything until cancelled."""
@@ -193,7 +199,7 @@ class HallFloor:
         self._later.put_nowait(work)
 
     def _make(self, config: TerminalConfig, plugin: DriverPlugin) -> TerminalDriver:
-        context = TerminalContext(config.id, self._clock, self._log, self._listener(config.id))
+        context = TerminalContext(config.id, self._clock, self._log.bind(terminal=config.id), self._listener(config.id))
         made = plugin.make(context, plugin.options.model_validate(config.options))
         return self.attendance.add_camera(config.id, context, made) if isinstance(made, Camera) else made
 
@@ -235,6 +241,10 @@ class HallFloor:
 
     async def _commit(self, event: Event) -> None:
         await self._outbox.append(event)
+
+    async def _changed(self, old: TerminalState, new: TerminalState) -> None:
+        self.history.note(old, new, self._clock.now())
+        await self.watch.changed(old, new)
 
     def _came_back(self, terminal: str) -> None:
         capabilities = self.terminals.capabilities.get(terminal, frozenset())

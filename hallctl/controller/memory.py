@@ -13,29 +13,45 @@ from hallctl.clock import Clock
 from hallctl.driver.terminal import Logger
 from hallctl.errors import HallctlError
 from hallctl.hall import Hall
+from hallctl.hall.signal import RatingSubmitted
+from hallctl.model import Event, EventType
 
 KEY = "hall"
 Load = Callable[[str], Awaitable[Any]]
 Save = Callable[[str, Any], Awaitable[None]]
+Newest = Callable[[EventType], Awaitable[list[Event]]]
 
 
 class HallMemory:
     """``recall`` once at the start, ``changed`` whenever the hall decided something, ``run`` beside it."""
 
-    def __init__(self, hall: Hall, load: Load, save: Save, *, clock: Clock, log: Logger, zone: str) -> None:
+    def __init__(
+        self, hall: Hall, load: Load, save: Save, newest: Newest, *, clock: Clock, log: Logger, zone: str
+    ) -> None:
         self._hall = hall
         self._load = load
         self._save = save
+        self._newest = newest
         self._clock = clock
         self._log = log
         self._zone = ZoneInfo(zone)
         self._changed = asyncio.Event()
 
     async def recall(self) -> None:
-        """Take up what was saved. Numbers of another day (in the hall's time zone) are over."""
+        """Take up what was saved. Numbers of another day (in the hall's time zone) are over.
+
+        An answer's fact is on disk before this memory of it: a daemon that was killed between the two finds it there,
+        or the tablet that says it again would be counted twice.
+        """
         saved = await self._load(KEY)
-        if saved is None:
-            return
+        if saved is not None:
+            self._take_up(saved)
+        for event in await self._newest(EventType.RATING_GIVEN):
+            rating = RatingSubmitted(event.data["score"], event.data.get("answer", ""))
+            if not self._hall.has_taken(rating):
+                self._hall.taken(rating)
+
+    def _take_up(self, saved: Any) -> None:
         try:
             self._hall.recall_memory(saved, same_day=saved["day"] == self._today())
         except (KeyError, TypeError, ValueError, AttributeError) as exc:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from hallctl.clock import Clock
@@ -18,20 +19,23 @@ from hallctl.link import BrokerSettings, Tls
 from hallctl.model import TerminalState, TerminalStatus
 from hallctl.terminal.bus import Bus
 from hallctl.terminal.supervisor import Connect, OnState, TerminalSupervisor
-from hallctl.transport import PortAddress, is_plugged, open_port
+from hallctl.transport import PortAddress, Tap, TappedTransport, is_plugged, open_port
 
 
 def connect_to(
-    terminal: TerminalConfig, plugin: DriverPlugin, buses: Mapping[str, Bus], clock: Clock
+    terminal: TerminalConfig, plugin: DriverPlugin, buses: Mapping[str, Bus], clock: Clock, tap: Tap
 ) -> tuple[Connect, BusLine | None]:
-    """How this terminal gets its connection: its own port, its line on a bus (given as well), or none (a camera)."""
+    """How this terminal gets its connection: its own port, its line on a bus (given as well), or none (a camera).
+
+    ``tap`` sees what crosses it.
+    """
     if plugin.attachment is Attachment.BUS and terminal.bus and plugin.framing is not None:
         bus = buses[terminal.bus]
-        line = bus.attach(terminal.address or 0, plugin.framing, plugin.bus_gap_s)
+        line = bus.attach(terminal.address or 0, plugin.framing, plugin.bus_gap_s, tap)
         return (lambda: _on_bus(bus, line)), line
     if plugin.attachment is Attachment.PORT and terminal.port:
         address = PortAddress.parse(terminal.port)
-        return (lambda: _own_port(address, clock)), None
+        return (lambda: _own_port(address, clock, tap)), None
     return (lambda: _as_it_is(None)), None
 
 
@@ -40,6 +44,7 @@ def supervise(
     driver: TerminalDriver,
     connect: Connect,
     *,
+    buses: Mapping[str, Bus],
     clock: Clock,
     log: Logger,
     on_state: OnState,
@@ -55,21 +60,27 @@ def supervise(
         log=log,
         on_state=on_state,
         waiting_limit=waiting_limit,
-        plugged=_looker(terminal),
+        plugged=_looker(terminal, buses),
     )
 
 
-def _looker(terminal: TerminalConfig) -> Callable[[], bool | None]:
-    """How to look whether the terminal's own port is there."""
+def _looker(terminal: TerminalConfig, buses: Mapping[str, Bus]) -> Callable[[], bool | None]:
+    """How to look whether the terminal's own port is there, or its bus is open."""
+    if terminal.bus and terminal.bus in buses:
+        return partial(_is_open, buses[terminal.bus])
     if not terminal.port:
         return lambda: None
     address = PortAddress.parse(terminal.port)
     return lambda: is_plugged(address)
 
 
+def _is_open(bus: Bus) -> bool:
+    return bus.is_open
+
+
 @contextlib.asynccontextmanager
-async def _own_port(address: PortAddress, clock: Clock) -> AsyncIterator[Connection]:
-    async with await open_port(address, clock) as transport:
+async def _own_port(address: PortAddress, clock: Clock, tap: Tap) -> AsyncIterator[Connection]:
+    async with await TappedTransport.open(open_port, address, clock, tap) as transport:
         yield transport
 
 

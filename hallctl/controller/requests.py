@@ -1,7 +1,7 @@
 """What commands carry: their data, validated. The names are those of the MQTT contract."""
 
 from datetime import date, time
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -156,6 +156,52 @@ class GetConfig(Request):
     offset: Annotated[int, Field(ge=0, description="byte to begin at")] = 0
 
 
+class Diagnose(Request):
+    """``terminal.diagnose``: why a terminal, or anything on the box, does not work: findings and facts."""
+
+    terminal: Name | None = Field(None, description="terminal id; left out: the box, and every terminal on it")
+    probe: bool = Field(
+        default=True,
+        description="ask the device now, and where it is offline its line at other rates, parities and addresses",
+    )
+
+
+class Exercise(Request):
+    """``terminal.exercise``: make a device do something that people see or hear."""
+
+    terminal: Name = Field(description="terminal id")
+    what: Literal["ticket", "digits", "beep", "frame"] | None = Field(
+        None, description="a test ticket, 8888 on a display, a beep, a camera's picture; left out: what it can do"
+    )
+
+
+class TraceTerminal(Request):
+    """``terminal.trace``: what crosses a terminal's port, as it was kept, or as soon as something does.
+
+    Ask again with the answer's ``number`` as ``after``, and nothing is missed while the ring holds it.
+    """
+
+    terminal: Name = Field(description="id of a terminal with a port or a bus line, or of a bus")
+    after: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="only records after this number; 0: all that are kept; left out: from now on"
+    )
+    wait_s: Annotated[float, Field(ge=0, le=20)] = Field(0, description="how long to wait for the first record, s")
+
+
+class LookAtController(Request):
+    """``controller.look``: how the box is at this moment: terminals, buses, event log, link, process."""
+
+
+class SetLogLevel(Request):
+    """``log.level``: how much is logged, of everything or of one terminal; it goes back by itself."""
+
+    terminal: Name | None = Field(None, description="id of a terminal or bus; left out: everything")
+    level: Literal["debug", "info", "warning", "error"] | None = Field(
+        None, description="least level that is logged; left out: as controller.yaml says, now"
+    )
+    for_s: Annotated[float, Field(ge=1, le=86400)] = Field(3600, description="then it is as usual again, seconds")
+
+
 REQUESTS: dict[str, type[Request]] = {
     "ticket.print": PrintTicket,
     "printer.test": TestPrinter,
@@ -172,6 +218,11 @@ REQUESTS: dict[str, type[Request]] = {
     "alert.acknowledge": AcknowledgeAlert,
     "evidence.fetch": FetchEvidence,
     "config.get": GetConfig,
+    "terminal.diagnose": Diagnose,
+    "terminal.exercise": Exercise,
+    "terminal.trace": TraceTerminal,
+    "controller.look": LookAtController,
+    "log.level": SetLogLevel,
 }
 
 

@@ -1,7 +1,8 @@
 """The terminals that run, and the buses that they share: started, stopped and replaced while the others go on."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -15,10 +16,11 @@ from hallctl.driver import BusLine, Capability, DriverPlugin, TerminalDriver, lo
 from hallctl.errors import DriverLoadError, HallctlError
 from hallctl.terminal.bus import Bus
 from hallctl.terminal.supervisor import OnState, TerminalSupervisor
-from hallctl.transport import PortAddress
+from hallctl.transport import PortAddress, Tap
 from hallctl.twin import Changed
 from hallctl.twin.diff import fingerprints
 
+REOPEN_LOOKS, REOPEN_LOOK_S = 20, 0.05
 FINISH_S = 95.0  # a ticket that is being printed is finished before its printer is stopped
 
 MakeDriver = Callable[[TerminalConfig, DriverPlugin], TerminalDriver]
@@ -45,8 +47,20 @@ class _SharedPort:
     task: "asyncio.Task[None] | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class SharedLine:
+    """A bus, and the terminals on it by their ids."""
+
+    config: BusConfig
+    bus: Bus
+    members: tuple[str, ...]
+
+
 class Terminals:
-    """``supervisors``, ``printers``, ``displays`` are alive: others keep them and see what runs now."""
+    """``supervisors``, ``printers``, ``displays``, ``taps`` are alive: others keep them and see what runs now.
+
+    A terminal's tap outlives a change of its configuration: what passed before it is asked about afterwards.
+    """
 
     def __init__(
         self,
@@ -61,6 +75,7 @@ class Terminals:
         self.printers: dict[str, TerminalSupervisor] = {}
         self.displays: dict[str, TerminalSupervisor] = {}
         self.capabilities: dict[str, frozenset[Capability]] = {}
+        self.taps: dict[str, Tap] = {}  # of terminals with a port or a line; cameras and web pads have none
         self._make = make
         self._clock = clock
         self._log = structlog.get_logger()
@@ -70,6 +85,11 @@ class Terminals:
         self._running: dict[str, _Running] = {}
         self._buses: dict[str, _SharedPort] = {}
         self._group: asyncio.TaskGroup | None = None
+
+    @property
+    def buses(self) -> Mapping[str, Bus]:
+        """The shared ports that are served now, each with its own tap."""
+        return {name: shared.bus for name, shared in self._buses.items()}
 
     def run_in(self, group: asyncio.TaskGroup) -> None:
         """Start everything that was built, and from now on what comes, in this group."""
@@ -118,6 +138,43 @@ class Terminals:
                 task.cancel()
         await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
 
+    def line_of(self, name: str) -> SharedLine | None:
+        """The line that a terminal shares, with all on it; ``None``: it has a port of its own, or does not run."""
+        one = self._running.get(name)
+        shared = self._buses.get(one.bus) if one is not None and one.bus is not None else None
+        if one is None or shared is None:
+            return None
+        members = [known for known, other in self._running.items() if other.bus == one.bus]
+        return SharedLine(shared.config, shared.bus, tuple(members))
+
+    @contextlib.asynccontextmanager
+    async def resting(self, names: Iterable[str], bus: str | None = None) -> AsyncIterator[None]:
+        """Let go of these terminals' port, or of their bus, meanwhile; then they go on, unless they were taken away."""
+        paused = {name: self._running[name] for name in names if name in self._running}
+        shared = self._buses.get(bus) if bus is not None else None
+        for one in paused.values():
+            await one.supervisor.told()
+            await _ended(one.task)
+        if shared is not None:
+            await _ended(shared.task)
+        try:
+            yield
+        finally:
+            if self._group is not None:
+                if shared is not None and self._buses.get(shared.config.id) is shared:
+                    shared.task = self._group.create_task(shared.bus.run())
+                    await self._until_open(shared.bus)
+                for name, one in paused.items():
+                    if self._running.get(name) is one:
+                        one.task = self._group.create_task(one.supervisor.run())
+
+    async def _until_open(self, bus: Bus) -> None:
+        """So that nobody is told that the bus was stopped."""
+        for _ in range(REOPEN_LOOKS):
+            if bus.is_open:
+                return
+            await self._clock.sleep(REOPEN_LOOK_S)
+
     def _open_buses(self, document: HallDocument) -> None:
         used = {terminal.bus for terminal in document.terminals}
         for config in document.buses:
@@ -146,12 +203,12 @@ class Terminals:
     def _build(self, terminal: TerminalConfig, made_of: str) -> _Running:
         plugin = load_driver(terminal.driver)
         driver = self._make(terminal, plugin)
-        buses = {name: shared.bus for name, shared in self._buses.items()}
-        connect, line = connect_to(terminal, plugin, buses, self._clock)
+        connect, line = connect_to(terminal, plugin, self.buses, self._clock, self._tap(terminal))
         supervisor = supervise(
             terminal,
             driver,
             connect,
+            buses=self.buses,
             clock=self._clock,
             log=self._log,
             on_state=self._on_state,
@@ -159,6 +216,13 @@ class Terminals:
         )
         self.capabilities[terminal.id] = plugin.capabilities
         return _Running(made_of, supervisor, terminal.bus, line)
+
+    def _tap(self, terminal: TerminalConfig) -> Tap:
+        tap = self.taps.get(terminal.id) or Tap(terminal.id, self._clock)
+        tap.port = _place(terminal)
+        if terminal.port or terminal.bus:
+            self.taps[terminal.id] = tap
+        return tap
 
     def _put_in_order(self, names: list[str]) -> None:
         """The document's order is what people see; printers and displays are found by what they can do."""
@@ -179,9 +243,14 @@ class Terminals:
             self._forget(name)
 
     def _forget(self, name: str) -> None:
-        for found in (self.supervisors, self.printers, self.displays):
+        for found in (self.supervisors, self.printers, self.displays, self.taps):
             found.pop(name, None)
         self.capabilities.pop(name, None)
+
+
+def _place(terminal: TerminalConfig) -> str:
+    """Where it is plugged in, without what a URL may carry beside (a name, a password)."""
+    return str(PortAddress.parse(terminal.port)) if terminal.port else f"bus {terminal.bus}, address {terminal.address}"
 
 
 async def _ended(task: "asyncio.Task[None] | None") -> None:

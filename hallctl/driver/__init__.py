@@ -18,12 +18,14 @@ from hallctl.driver.capability import (
     TicketPrinter,
 )
 from hallctl.driver.discovery import driver_names, load_driver
+from hallctl.driver.explain import Explained, Explainer, FrameExplainer, by_framing
 from hallctl.driver.line import BusLine, Framing
 from hallctl.driver.plugin import Attachment, DriverOptions, DriverPlugin
 from hallctl.driver.sim import Simulator, StreamSimulator, VisitingSimulator, WireSimulator, on_pty, on_tcp
 from hallctl.driver.terminal import Connection, Health, TerminalContext, TerminalDriver
 from hallctl.hall.message import Colour, DisplayKind, DisplayMessage, EvaluationRequest, StaffCard
 from hallctl.hall.signal import Key, KeyPressed, RatingSubmitted, Signal
+from hallctl.transport import Direction
 
 __all__ = [
     "Ability",
@@ -35,12 +37,16 @@ __all__ = [
     "CaptureSpec",
     "Colour",
     "Connection",
+    "Direction",
     "DisplayKind",
     "DisplayMessage",
     "DriverOptions",
     "DriverPlugin",
     "EvaluationPad",
     "EvaluationRequest",
+    "Explained",
+    "Explainer",
+    "FrameExplainer",
     "Framing",
     "Health",
     "Key",
@@ -61,6 +67,7 @@ __all__ = [
     "TicketPrinter",
     "VisitingSimulator",
     "WireSimulator",
+    "by_framing",
     "driver_names",
     "load_driver",
     "on_pty",

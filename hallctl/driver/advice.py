@@ -1,8 +1,9 @@
 """What is not wrong in a hall document and will make trouble all the same: told by ``hallctl check``, runs anyhow."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -11,9 +12,9 @@ from hallctl.clock import SystemClock
 from hallctl.config.hall import Terminal
 from hallctl.config.problem import Problem
 from hallctl.config.result import LoadedHall
-from hallctl.driver.capability import Capability
+from hallctl.driver.capability import Camera, Capability
 from hallctl.driver.discovery import load_driver
-from hallctl.driver.terminal import TerminalContext
+from hallctl.driver.terminal import TerminalContext, TerminalDriver
 from hallctl.errors import ConfigError, DriverLoadError, HallctlError
 from hallctl.ticket import load_logo
 from hallctl.transport import PortAddress
@@ -24,11 +25,15 @@ CALENDAR_AHEAD_DAYS = 45
 _LP = re.compile(r"/dev/usb/lp[0-9]+\Z")
 
 
-def advise(hall: LoadedHall, today: date | None = None) -> tuple[Problem, ...]:
-    """Advice about the items that run, in the order of their lines. ``today``: what a calendar has to know by."""
+def advise(hall: LoadedHall, today: date | None = None, *, secrets: bool = False) -> tuple[Problem, ...]:
+    """Advice about the items that run, in the order of their lines. ``today``: what a calendar has to know by.
+
+    ``secrets``: this is the box, so the passwords of its cameras have to be here.
+    """
     found = [
         *_names_by_order(hall),
         *_printers(hall),
+        *(_cameras(hall) if secrets else ()),
         *_logos(hall),
         *_photos(hall),
         *_attendance(hall, today or datetime.now(UTC).date()),
@@ -68,12 +73,37 @@ def _printers(hall: LoadedHall) -> Iterator[Problem]:
 
 
 def _kept_from_printing(terminal: Terminal) -> HallctlError | None:
-    plugin = load_driver(terminal.driver)
-    if Capability.PRINTER not in plugin.capabilities:
+    if Capability.PRINTER not in load_driver(terminal.driver).capabilities:
         return None
+    return _refused(partial(_made, terminal))
+
+
+def _cameras(hall: LoadedHall) -> Iterator[Problem]:
+    """A camera whose password can't be read, or may be read by others, is quarantined when the daemon starts."""
+    for loc, terminal in hall.terminals():
+        if Capability.CAMERA not in load_driver(terminal.driver).capabilities:
+            continue
+        if (why := _refused(partial(_captured, terminal))) is not None:
+            message = f"can't run on this machine: {why.message}"
+            yield hall.problem(message, (*loc, "options"), code="config.invalid", hint=why.hint)
+
+
+def _captured(terminal: Terminal) -> None:
+    made = _made(terminal)
+    if isinstance(made, Camera):
+        made.capture()
+
+
+def _made(terminal: Terminal) -> TerminalDriver | Camera:
+    plugin = load_driver(terminal.driver)
     context = TerminalContext(terminal.id, SystemClock(), structlog.get_logger(), _nobody)
+    return plugin.make(context, plugin.options.model_validate(terminal.options))
+
+
+def _refused(work: Callable[[], object]) -> HallctlError | None:
+    """Why a driver does not do it."""
     try:
-        plugin.make(context, plugin.options.model_validate(terminal.options))
+        work()
     except HallctlError as exc:
         return exc
     except Exception as exc:  # noqa: BLE001  # a vendor's ``make`` may raise anything; the check must end

@@ -37,7 +37,7 @@ from hallctl.driver.sim import StreamSimulator, VisitingSimulator, WireSimulator
 from hallctl.driver.terminal import Connection, TerminalContext, TerminalDriver
 from hallctl.errors import CodecError, HallctlError, TransportTimeout
 from hallctl.hall.signal import Signal
-from hallctl.transport import MemoryTransport, null_modem
+from hallctl.transport import Direction, MemoryTransport, null_modem
 
 ADDRESS = 1
 _CLASSES: dict[Capability, type] = {
@@ -139,6 +139,22 @@ async def survives_noise(plugin: DriverPlugin) -> None:
         await near.close()
 
 
+async def explains_every_byte_once(plugin: DriverPlugin) -> None:
+    """``explain`` never raises, and gives back every byte that it got, in order, cut in whatever way they come."""
+    if plugin.explain is None:
+        return
+    noise = random.Random(20261127)
+    for _ in range(200):
+        explainer = plugin.explain()
+        heads = plugin.heads or (b"",)
+        for way in (Direction.OUT, Direction.IN):
+            said = b"".join(noise.choice(heads) + noise.randbytes(noise.randrange(30)) for _ in range(3))
+            cut = noise.randrange(len(said) + 1)
+            told = explainer.feed(way, said[:cut]) + explainer.feed(way, said[cut:]) + explainer.rest(way)
+            assert b"".join(one.raw for one in told) == said, f"not every byte of {said.hex(' ')} is told of once"
+            assert all(one.text and "\n" not in one.text for one in told), "an explanation is one line"
+
+
 CHECKS: tuple[Callable[[DriverPlugin], Awaitable[None]], ...] = (
     names_its_parts,
     makes_what_it_promises,
@@ -147,6 +163,7 @@ CHECKS: tuple[Callable[[DriverPlugin], Awaitable[None]], ...] = (
     turns_every_fault_into_a_house_error_or_a_report,
     explains_its_codes_in_english_and_chinese,
     survives_noise,
+    explains_every_byte_once,
 )
 
 

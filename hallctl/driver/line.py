@@ -1,5 +1,6 @@
 """A terminal's share of a bus: what a driver on RS-485 sees instead of a transport."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
@@ -34,6 +35,10 @@ class BusLine(ABC):
         self, frame: bytes, accept: Callable[[bytes], bool], *, timeout_s: float, urgent: bool = True
     ) -> bytes:
         """Send, then hold the bus until a frame that ``accept`` takes arrives. Raises ``TransportTimeout``."""
+
+    async def lost(self) -> None:
+        """Wait, and raise ``TransportError`` as soon as the bus closes (default: wait for ever)."""
+        await asyncio.Event().wait()
 
     def withdraw(self) -> None:
         """A call is coming: what waits and is not urgent makes way, with ``Withdrawn`` (default: nothing waits)."""

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from hallctl.driver.capability import Camera, Capability
+from hallctl.driver.explain import Explainer
 from hallctl.driver.line import Framing
 from hallctl.driver.sim import Simulator
 from hallctl.driver.terminal import TerminalContext, TerminalDriver
@@ -55,4 +56,5 @@ class DriverPlugin:
     tcp_ports: tuple[int, ...] = ()  # where `hallctl discover` looks for it on the network
     example: Mapping[str, Any] = field(default_factory=dict)  # options where none can be left out (conformance suite)
     book: str = ""  # package whose faults.yaml explains codes of its own in English and Chinese (hallctl.faultbook)
+    explain: Callable[[], Explainer] | None = None  # frames of its wire in words, for `hallctl trace`; None: hex alone
     preview: Callable[[Ticket, Any], bytes] | None = None  # a printer's: ticket and options -> PNG of the paper

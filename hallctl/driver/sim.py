@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from hallctl.driver.uart import UartLine
 from hallctl.errors import ConfigError
 
 _DEAF_LOOK_S = 0.05
@@ -90,7 +91,8 @@ async def on_tcp(simulator: WireSimulator, host: str = "127.0.0.1", port: int = 
         writers.append(writer)
         simulator.emit = writer.write
         simulator.connected()
-        with contextlib.suppress(ConnectionError):
+        # cancelled: the simulator ends while a slow device still thinks; asyncio would write a trace about that
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             while data := await _heard(simulator, reader):
                 await _answer(simulator, data, writer.write)
         writer.close()
@@ -106,8 +108,13 @@ async def on_tcp(simulator: WireSimulator, host: str = "127.0.0.1", port: int = 
 
 
 @contextlib.asynccontextmanager
-async def on_pty(simulators: Sequence[WireSimulator], link: str | None = None) -> AsyncIterator[str]:
+async def on_pty(
+    simulators: Sequence[WireSimulator], link: str | None = None, *, line: str | None = None
+) -> AsyncIterator[str]:
     """Put one device, or several on one bus, on a pseudo-terminal; gives its path (``link``: a symlink to it).
+
+    ``line`` is what the devices are set to, as "9600 8N1": a host with another setting is not understood, and hears
+    nonsense, as on a real line. ``None``: they follow the host.
 
     Every device hears every byte, as on RS-485; what one answers, the others do not hear. Leaving the block
     unplugs the adapter: whoever has the port open loses it. Entering again with the same ``link`` plugs it in.
@@ -116,7 +123,7 @@ async def on_pty(simulators: Sequence[WireSimulator], link: str | None = None) -
     tty.setraw(slave)
     os.set_blocking(master, False)
     path = os.ttyname(slave)
-    bus = _PtyBus(master, simulators)
+    bus = _PtyBus(master, simulators, line)
     bus.plug_in()
     if link:
         _point(link, path)
@@ -132,8 +139,9 @@ async def on_pty(simulators: Sequence[WireSimulator], link: str | None = None) -
 class _PtyBus:
     """The devices' side of a pseudo-terminal."""
 
-    def __init__(self, master: int, simulators: Sequence[WireSimulator]) -> None:
+    def __init__(self, master: int, simulators: Sequence[WireSimulator], line: str | None = None) -> None:
         self._master = master
+        self._line = UartLine.parse(line) if line is not None else None
         self._simulators = simulators
         self._queues = [asyncio.Queue[bytes]() for _ in simulators]
         self._tasks: list[asyncio.Task[None]] = []
@@ -168,7 +176,11 @@ class _PtyBus:
 
     def _write(self, data: bytes) -> None:
         with contextlib.suppress(BlockingIOError):  # nobody reads: a UART drops the bytes as well
-            os.write(self._master, data)
+            os.write(self._master, self._crossed(data))
+
+    def _crossed(self, data: bytes) -> bytes:
+        """What of it the other side makes out, with the settings of both ends as they are now."""
+        return data if self._line is None else self._line.heard(data, UartLine.of(self._master))
 
     def _read(self) -> None:
         if not any(simulator.listening for simulator in self._simulators):
@@ -176,8 +188,8 @@ class _PtyBus:
             self._deaf = self._loop.call_later(_DEAF_LOOK_S, self._loop.add_reader, self._master, self._read)
             return
         with contextlib.suppress(OSError):
-            data = os.read(self._master, 4096)
-            for queue in self._queues:
+            data = self._crossed(os.read(self._master, 4096))
+            for queue in self._queues if data else ():
                 queue.put_nowait(data)
 
 

@@ -57,7 +57,9 @@ class Authority:
         """Make key, certificate and an empty revocation list. Raises ``EnrollError`` where there is a CA already."""
         if (folder / "ca.pem").exists():
             raise EnrollError(
-                f"there is a CA in {folder} already", hint="name another folder; its key can't be replaced"
+                f"there is a CA in {folder} already",
+                code="enroll.ca_exists",
+                hint="name another folder; its key can't be replaced",
             )
         key = new_key()
         certificate = _own_certificate(key, name, now, now + timedelta(days=days))
@@ -72,7 +74,9 @@ class Authority:
         """Use the CA in a folder. Raises ``EnrollError``."""
         key, certificate = files.read(folder / "ca.key"), files.read(folder / "ca.pem")
         if key is None or certificate is None:
-            raise EnrollError(f"there is no CA in {folder}", hint="`hallctl enroll ca-init FOLDER` makes one")
+            raise EnrollError(
+                f"there is no CA in {folder}", code="enroll.no_ca", hint="`hallctl enroll ca-init FOLDER` makes one"
+            )
         (own, *_) = read_certificates(certificate, str(folder / "ca.pem"))
         return cls(folder, read_key(key, str(folder / "ca.key"), passphrase or None), own)
 
@@ -89,12 +93,17 @@ class Authority:
         holder = holder_of(csr.common_name)
         if (holder.role is Role.BROKER) != bool(csr.hosts):
             hint = "broker:NAME goes with --host, and nothing else does"
-            raise EnrollError(f"{csr.common_name} is asked for with the host names {csr.hosts or '(none)'}", hint=hint)
+            raise EnrollError(
+                f"{csr.common_name} is asked for with the host names {csr.hosts or '(none)'}",
+                code="enroll.name",
+                hint=hint,
+            )
         with self._locked():
             known = [one for one in self.entries if one.fingerprint == csr.fingerprint]
             if any(one.name != csr.common_name or one.revoked_at for one in known):
                 raise EnrollError(
                     f"the key {csr.fingerprint} had a certificate already, for another name or a revoked one",
+                    code="enroll.key_reused",
                     hint="a key is used once: `hallctl enroll request --anew` on that machine",
                 )
             if (again := next((one for one in known if one.holds(now)), None)) is not None:
@@ -114,7 +123,9 @@ class Authority:
             found = self.find(name_or_serial)
             if not found:
                 hint = "`hallctl enroll list` shows what was signed"
-                raise EnrollError(f"no certificate {name_or_serial!r} was signed here", hint=hint)
+                raise EnrollError(
+                    f"no certificate {name_or_serial!r} was signed here", code="enroll.unknown", hint=hint
+                )
             fresh = [one for one in found if one.revoked_at is None]
             for one in fresh:
                 self._ledger.revoke(one.serial, now, by, reason)
@@ -142,7 +153,11 @@ class Authority:
     def _signed(self, csr: Csr, role: Role, now: datetime, ends: datetime) -> x509.Certificate:
         last = lifetime(self.certificate)[1]
         if now >= last:
-            raise EnrollError(f"the CA has expired at {last:%Y-%m-%d}", hint="make a new one (docs/security.md)")
+            raise EnrollError(
+                f"the CA has expired at {last:%Y-%m-%d}",
+                code="enroll.ca_expired",
+                hint="make a new one (docs/security.md)",
+            )
         server = role is Role.BROKER
         use = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         unit = "" if server else role.value

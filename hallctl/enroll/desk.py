@@ -78,7 +78,7 @@ class Desk:
     async def approve(self, waiting: Waiting, days: float | None = None) -> str:
         """Sign and answer; gives the certificate. Raises ``EnrollError`` or ``LinkError``."""
         if waiting.csr is None:
-            raise EnrollError(f"{waiting.name}: {waiting.wrong}", hint=waiting.hint)
+            raise EnrollError(f"{waiting.name}: {waiting.wrong}", code="enroll.refused", hint=waiting.hint)
         certificate = self._authority.sign(waiting.csr, self._clock.now(), by=self._by, days=days)
         await self._answer(waiting, waiting.csr, certificate=certificate)
         await self._session.publish(waiting.topics.enroll_request, b"", retain=True)

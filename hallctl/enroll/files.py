@@ -29,7 +29,7 @@ def write(path: Path, data: bytes, mode: int) -> None:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
         raise EnrollError(
-            f"{path} can't be written: {exc.strerror}", hint="check the folder's owner and space"
+            f"{path} can't be written: {exc.strerror}", code="enroll.file", hint="check the folder's owner and space"
         ) from exc
 
 
@@ -45,7 +45,9 @@ def append_line(path: Path, line: bytes) -> None:
             os.fsync(file.fileno())
         sync_folder(path.parent)
     except OSError as exc:
-        raise EnrollError(f"{path} can't be written: {exc.strerror}", hint="check its owner and free space") from exc
+        raise EnrollError(
+            f"{path} can't be written: {exc.strerror}", code="enroll.file", hint="check its owner and free space"
+        ) from exc
 
 
 def read(path: Path) -> bytes | None:
@@ -56,7 +58,7 @@ def read(path: Path) -> bytes | None:
         return None
     except OSError as exc:
         hint = "run this as the user that it belongs to, or as root"
-        raise EnrollError(f"{path} can't be read: {exc.strerror}", hint=hint) from exc
+        raise EnrollError(f"{path} can't be read: {exc.strerror}", code="enroll.file", hint=hint) from exc
 
 
 def remove(*paths: Path) -> None:
@@ -67,7 +69,9 @@ def remove(*paths: Path) -> None:
         for folder in {path.parent for path in paths}:
             sync_folder(folder)
     except OSError as exc:
-        raise EnrollError(f"{exc.filename} can't be removed: {exc.strerror}", hint="check the folder's owner") from exc
+        raise EnrollError(
+            f"{exc.filename} can't be removed: {exc.strerror}", code="enroll.file", hint="check the folder's owner"
+        ) from exc
 
 
 def sync_folder(folder: Path) -> None:
@@ -87,7 +91,9 @@ def locked(path: Path) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
         _give_to_owner(descriptor, path.parent)
     except OSError as exc:
-        raise EnrollError(f"{path} can't be opened: {exc.strerror}", hint="check the folder's owner") from exc
+        raise EnrollError(
+            f"{path} can't be opened: {exc.strerror}", code="enroll.file", hint="check the folder's owner"
+        ) from exc
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

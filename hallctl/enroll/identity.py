@@ -163,6 +163,7 @@ class Identity:
         if not keys:
             raise EnrollError(
                 f"there is no key at {self.path} that a certificate could belong to",
+                code="enroll.key",
                 hint="`hallctl enroll request` makes it, and the request to sign",
             )
         return next((key for key in keys if _belongs(certificate, key)), keys[0])
@@ -193,5 +194,7 @@ def read_anchors(ca_file: Path | None) -> list[x509.Certificate]:
         return []
     data = files.read(ca_file)
     if data is None:
-        raise EnrollError(f"there is no {ca_file}", hint="tls.ca_file (--cafile) holds the CA's certificate")
+        raise EnrollError(
+            f"there is no {ca_file}", code="enroll.no_ca", hint="tls.ca_file (--cafile) holds the CA's certificate"
+        )
     return read_certificates(data, str(ca_file))

@@ -39,6 +39,7 @@ def judge(
     if wrong:
         raise EnrollError(
             f"the certificate can't be used: {'; '.join(one for one, _ in wrong)}",
+            code="enroll.certificate",
             hint="; ".join(dict.fromkeys(hint for _, hint in wrong)),
         )
 

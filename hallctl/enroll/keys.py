@@ -49,9 +49,11 @@ def read_key(data: bytes, where: str, passphrase: bytes | None = None) -> Key:
         key = serialization.load_pem_private_key(data, passphrase)
     except (ValueError, TypeError) as exc:
         hint = "its passphrase is wrong or missing" if b"ENCRYPTED" in data else "a key in PEM"
-        raise EnrollError(f"{where}: the key can't be read", hint=hint) from exc
+        raise EnrollError(f"{where}: the key can't be read", code="enroll.key", hint=hint) from exc
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise EnrollError(f"{where}: the key is not an EC one", hint="let `hallctl enroll request` make the key")
+        raise EnrollError(
+            f"{where}: the key is not an EC one", code="enroll.key", hint="let `hallctl enroll request` make the key"
+        )
     return key
 
 
@@ -66,7 +68,11 @@ def make_csr(key: Key, common_name: str, hosts: tuple[str, ...] = ()) -> bytes:
 def read_csr(data: bytes, where: str) -> Csr:
     """A signing request out of PEM. Raises ``EnrollError`` also when its signature is wrong."""
     if len(data) > MAX_CSR_BYTES:
-        raise EnrollError(f"{where}: {len(data)} bytes are too many for a request", hint="a CSR has about 400 bytes")
+        raise EnrollError(
+            f"{where}: {len(data)} bytes are too many for a request",
+            code="enroll.request",
+            hint="a CSR has about 400 bytes",
+        )
     try:
         request = x509.load_pem_x509_csr(data)
         names = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -74,9 +80,13 @@ def read_csr(data: bytes, where: str) -> Csr:
         public = request.public_key()
     except (ValueError, TypeError) as exc:
         hint = "a CSR in PEM, as `hallctl enroll request` writes it"
-        raise EnrollError(f"{where}: the request can't be read: {exc}", hint=hint) from exc
+        raise EnrollError(f"{where}: the request can't be read: {exc}", code="enroll.request", hint=hint) from exc
     if not signed or len(names) != 1:
-        raise EnrollError(f"{where}: the request is not signed by its own key, or has no name", hint="make it again")
+        raise EnrollError(
+            f"{where}: the request is not signed by its own key, or has no name",
+            code="enroll.request",
+            hint="make it again",
+        )
     return Csr(str(names[0].value), hosts, fingerprint(public), request)
 
 
@@ -85,9 +95,13 @@ def read_certificates(data: bytes, where: str) -> list[x509.Certificate]:
     try:
         found = [x509.load_pem_x509_certificate(block) for block in _PEM.findall(data)]
     except ValueError as exc:
-        raise EnrollError(f"{where}: the certificate can't be read: {exc}", hint="a certificate in PEM") from exc
+        raise EnrollError(
+            f"{where}: the certificate can't be read: {exc}", code="enroll.certificate", hint="a certificate in PEM"
+        ) from exc
     if not found:
-        raise EnrollError(f"{where}: there is no certificate in it", hint="a certificate in PEM")
+        raise EnrollError(
+            f"{where}: there is no certificate in it", code="enroll.certificate", hint="a certificate in PEM"
+        )
     return found
 
 
@@ -105,7 +119,9 @@ def common_name(certificate: x509.Certificate) -> str:
 def fingerprint(public: object) -> str:
     """What two people compare on the phone: the first 128 bits of SHA-256 of the public key, in groups of four."""
     if not isinstance(public, ec.EllipticCurvePublicKey):
-        raise EnrollError("the key is not an EC one", hint="let `hallctl enroll request` make the key")
+        raise EnrollError(
+            "the key is not an EC one", code="enroll.key", hint="let `hallctl enroll request` make the key"
+        )
     encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     digest = hashes.Hash(hashes.SHA256())
     digest.update(public.public_bytes(encoding, form))
@@ -147,7 +163,9 @@ def subject(name: str, organisational_unit: str = "") -> x509.Name:
         if organisational_unit:
             parts.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, organisational_unit))
     except ValueError as exc:
-        raise EnrollError(f"{name[:100]!r} can't be a certificate's name: {exc}", hint="at most 64 characters") from exc
+        raise EnrollError(
+            f"{name[:100]!r} can't be a certificate's name: {exc}", code="enroll.name", hint="at most 64 characters"
+        ) from exc
     return x509.Name(parts)
 
 
@@ -160,7 +178,7 @@ def host_name(host: str) -> x509.GeneralName:
     try:
         return x509.DNSName(host)
     except ValueError as exc:
-        raise EnrollError(f"{host!r} is no host name: {exc}", hint="write it in ASCII") from exc
+        raise EnrollError(f"{host!r} is no host name: {exc}", code="enroll.name", hint="write it in ASCII") from exc
 
 
 def _hosts(request: x509.CertificateSigningRequest) -> tuple[str, ...]:

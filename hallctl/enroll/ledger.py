@@ -57,6 +57,7 @@ class Ledger:
             except (ValueError, KeyError, TypeError) as exc:
                 raise EnrollError(
                     f"{self._path}:{number}: this line can't be read: {exc!r}",
+                    code="enroll.ledger",
                     hint="it was changed by hand: take it from the last backup; nothing is signed until then",
                 ) from exc
         return list(found.values())

@@ -60,5 +60,7 @@ def holder_of(common_name: str) -> Holder:
 def _wrong(common_name: str, why: str) -> EnrollError:
     roles = ", ".join(f"{role}:NAME" for role in Role if role is not Role.CONTROLLER)
     return EnrollError(
-        f"{common_name[:100]!r} is no name for a certificate: {why}", hint=f"SITE/CONTROLLER for a box; {roles}"
+        f"{common_name[:100]!r} is no name for a certificate: {why}",
+        code="enroll.name",
+        hint=f"SITE/CONTROLLER for a box; {roles}",
     )

@@ -14,6 +14,7 @@ DOMAINS = (
     "display",
     "pad",
     "camera",
+    "diagnosis",
     "alert",
     "link",
     "config",

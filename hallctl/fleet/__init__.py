@@ -2,7 +2,15 @@
 
 from hallctl.fleet.evidence import fetch_evidence
 from hallctl.fleet.feed import Arrived, EventFeed, Gap
-from hallctl.fleet.reader import AlertChanged, Change, ControllerChanged, HallReader, ReportChanged, TerminalChanged
+from hallctl.fleet.reader import (
+    AlertChanged,
+    Change,
+    ControllerChanged,
+    HallBook,
+    HallReader,
+    ReportChanged,
+    TerminalChanged,
+)
 from hallctl.fleet.request import send_command
 from hallctl.fleet.view import ControllerStatus, ControllerView, TerminalStatusNow
 
@@ -15,6 +23,7 @@ __all__ = [
     "ControllerView",
     "EventFeed",
     "Gap",
+    "HallBook",
     "HallReader",
     "ReportChanged",
     "TerminalChanged",

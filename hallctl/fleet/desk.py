@@ -190,7 +190,9 @@ class Desk:
                 await self._marker.wait()
         except TimeoutError as exc:
             hint = "an operator may read and write hall-fleet/#: check the broker's access list"
-            raise LinkError("the broker does not give back what this desk publishes", hint=hint) from exc
+            raise LinkError(
+                "the broker does not give back what this desk publishes", code="link.access", hint=hint
+            ) from exc
 
     async def _pump(self, session: Session) -> None:
         while True:
@@ -221,7 +223,7 @@ class Desk:
 
     def _live(self) -> Session:
         if self._session is None:
-            raise LinkError("there is no connection to the broker")
+            raise LinkError("there is no connection to the broker", code="link.lost")
         return self._session
 
 

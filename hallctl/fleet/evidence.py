@@ -39,22 +39,27 @@ async def fetch_evidence(
         if chunk["last"]:
             return _proved(bytes(data), chunk)
         if not chunk["bytes"] or len(data) >= chunk["size"]:
-            raise LinkError("the controller's chunks do not add up to the size that it names")
+            raise LinkError("the controller's chunks do not add up to the size that it names", code="evidence.broken")
 
 
 def _read_chunk(reply: Reply, offset: int) -> dict[str, Any]:
     if reply.state is not ReplyState.SUCCEEDED:
-        raise LinkError(f"the controller gives no evidence: {reply.message or reply.state.value}", hint=reply.hint)
+        message = f"the controller gives no evidence: {reply.message or reply.state.value}"
+        raise LinkError(message, code=reply.code, hint=reply.hint)
     try:
         chunk = {**reply.data, "bytes": base64.b64decode(reply.data["data"], validate=True)}
         wrong = chunk["offset"] != offset or not 0 <= chunk["size"] <= MAX_BYTES
         chunk["last"], chunk["sha256"] = bool(chunk["last"]), str(chunk["sha256"])
     except (KeyError, TypeError, binascii.Error) as exc:
         raise LinkError(
-            "the controller's answer is no chunk of evidence", hint="do both run the same release?"
+            "the controller's answer is no chunk of evidence",
+            code="evidence.broken",
+            hint="do both run the same release?",
         ) from exc
     if wrong:
-        raise LinkError("the controller's answer is another chunk than the one that was asked for")
+        raise LinkError(
+            "the controller's answer is another chunk than the one that was asked for", code="evidence.broken"
+        )
     return chunk
 
 
@@ -62,6 +67,7 @@ def _proved(data: bytes, chunk: dict[str, Any]) -> bytes:
     if len(data) != chunk["size"] or hashlib.sha256(data).hexdigest() != chunk["sha256"]:
         raise LinkError(
             "the file that came is not the one whose sha256 the controller named",
+            code="evidence.broken",
             hint="fetch it again; if that does not help, the file on the box is damaged",
         )
     return data

@@ -48,6 +48,10 @@ class EventFeed:
         self._highest[envelope.source] = envelope.seq
         return [*found, Arrived(envelope)]
 
+    def note(self, envelope: Envelope) -> None:
+        """A retained one: it does not come now, so it says nothing about numbers; but it is known if it comes again."""
+        self._remember((envelope.source, envelope.id))
+
     def heartbeat(self, source: str, last_seq: int) -> list[Arrived | Gap]:
         """A heartbeat names the newest number. What the one before named had a whole period to come."""
         promised = self._announced.get(source)

@@ -161,7 +161,9 @@ async def take_up(desk: Desk, rollout: str | None, tell: Tell, *, take_over: boo
     rows = desk.book.rows(head.id)
     if rows is None:
         hint = "push again; hallctl fleet status says who runs what"
-        raise LinkError(f"the broker has lost part of rollout {head.id}: nobody knows its targets", hint=hint)
+        raise LinkError(
+            f"the broker has lost part of rollout {head.id}: nobody knows its targets", code="rollout.lost", hint=hint
+        )
     await desk.unsubscribe(DOCUMENT_FILTER)
     _require_documents(desk, head, rows)
     await _read_registry(desk, sites_of(rows))
@@ -266,4 +268,6 @@ def _require_documents(desk: Desk, head: RolloutHead, rows: Sequence[TargetRow])
         return
     if missing := {row.document for row in rows} - desk.book.documents.keys():
         hint = f"take it back: hallctl fleet push --go-back {head.id}, then push again"
-        raise LinkError(f"the broker has lost {len(missing)} documents of rollout {head.id}", hint=hint)
+        raise LinkError(
+            f"the broker has lost {len(missing)} documents of rollout {head.id}", code="rollout.lost", hint=hint
+        )

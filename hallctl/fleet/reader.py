@@ -55,50 +55,14 @@ class AlertChanged:
 Change = ControllerChanged | TerminalChanged | ReportChanged | AlertChanged | Arrived | Gap
 
 
-class HallReader:
-    """Everything that is known of some controllers. ``site`` and ``controller``: ids, or ``+`` for all.
+class HallBook:
+    """What messages say of some controllers, folded one after the other; whoever brings them."""
 
-    ``topics``: what to subscribe to instead, where less (or the desired documents too) is wanted.
-    """
-
-    def __init__(
-        self, session: Session, clock: Clock, site: str = "+", controller: str = "+", *, topics: Sequence[str] = ()
-    ) -> None:
-        self._session = session
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._filters = tuple(topics) or filters(site, controller)
         self._feed = EventFeed()
         self.controllers: dict[Topics, ControllerView] = {}
         self.unreadable = 0
-
-    async def subscribe(self) -> None:
-        """Ask the broker for everything; the retained messages come first. Raises ``LinkError``."""
-        await self._session.subscribe(*self._filters)
-
-    async def settle(self, quiet_s: float = SETTLE_S) -> None:
-        """Take what is retained: until none has come for ``quiet_s``. Raises ``LinkError`` when the link is lost.
-
-        Live messages don't count: a thousand controllers have a hundred heartbeats a second, there is never silence.
-        """
-        until = self._clock.monotonic() + quiet_s
-        while (left_s := until - self._clock.monotonic()) > 0:
-            try:
-                async with self._clock.timeout(left_s):
-                    message = await self._session.receive()
-            except TimeoutError:
-                return
-            if message.retain:
-                until = self._clock.monotonic() + quiet_s
-            self.take(message)
-            self._session.acknowledge(message)
-
-    async def follow(self) -> AsyncIterator[Change]:
-        """What changes, for ever. A message is acknowledged after the consumer has dealt with it."""
-        while True:
-            message = await self._session.receive()
-            for change in self.take(message):
-                yield change
-            self._session.acknowledge(message)
 
     def take(self, message: Message) -> list[Change]:
         """Fold one message in; gives what it changed."""
@@ -121,7 +85,7 @@ class HallReader:
                 self._view(place).take_terminal(place.name, payload)
                 return [TerminalChanged(place.topics, place.name)]
             case "alert":
-                return self._fold_alert(self._view(place), place.name, message.payload)
+                return self._fold_alert(self._view(place), place.name, message)
             case "event":
                 return [*self._feed.take(Envelope.model_validate_json(message.payload))]
             case "config":
@@ -153,10 +117,14 @@ class HallReader:
         now = self._clock.now()
         return min(state.at, now) if retained and state.at is not None else now
 
-    def _fold_alert(self, view: ControllerView, alert: str, payload: bytes) -> list[Change]:
-        envelope = Envelope.model_validate_json(payload) if payload else None
+    def _fold_alert(self, view: ControllerView, alert: str, message: Message) -> list[Change]:
+        envelope = Envelope.model_validate_json(message.payload) if message.payload else None
         body = envelope.data if envelope else None
         before = view.alerts.get(alert)
+        if message.retain and envelope is not None:  # what is open now, whatever its number: the heartbeat came first
+            self._feed.note(envelope)
+            view.take_alert(alert, body)
+            return [] if body == before else [AlertChanged(view.topics, alert, body)]
         arrived = self._feed.take(envelope) if envelope else []
         if not any(isinstance(one, Arrived) and one.late for one in arrived):  # a replay tells what was, not what is
             view.take_alert(alert, body)
@@ -164,6 +132,49 @@ class HallReader:
         if (envelope is not None and not arrived) or body == before:
             return [*gaps]  # seen, or published again after a connect: nothing is new
         return [AlertChanged(view.topics, alert, body), *gaps]
+
+
+class HallReader(HallBook):
+    """Everything that is known of some controllers. ``site`` and ``controller``: ids, or ``+`` for all.
+
+    ``topics``: what to subscribe to instead, where less (or the desired documents too) is wanted.
+    """
+
+    def __init__(
+        self, session: Session, clock: Clock, site: str = "+", controller: str = "+", *, topics: Sequence[str] = ()
+    ) -> None:
+        super().__init__(clock)
+        self._session = session
+        self._filters = tuple(topics) or filters(site, controller)
+
+    async def subscribe(self) -> None:
+        """Ask the broker for everything; the retained messages come first. Raises ``LinkError``."""
+        await self._session.subscribe(*self._filters)
+
+    async def settle(self, quiet_s: float = SETTLE_S) -> None:
+        """Take what is retained: until none has come for ``quiet_s``. Raises ``LinkError`` when the link is lost.
+
+        Live messages don't count: a thousand controllers have a hundred heartbeats a second, there is never silence.
+        """
+        until = self._clock.monotonic() + quiet_s
+        while (left_s := until - self._clock.monotonic()) > 0:
+            try:
+                async with self._clock.timeout(left_s):
+                    message = await self._session.receive()
+            except TimeoutError:
+                return
+            if message.retain:
+                until = self._clock.monotonic() + quiet_s
+            self.take(message)
+            self._session.acknowledge(message)
+
+    async def follow(self) -> AsyncIterator[Change]:
+        """What changes, for ever. A message is acknowledged after the consumer has dealt with it."""
+        while True:
+            message = await self._session.receive()
+            for change in self.take(message):
+                yield change
+            self._session.acknowledge(message)
 
 
 def described(envelope: Envelope) -> dict[str, Any]:

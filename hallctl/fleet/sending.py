@@ -80,10 +80,13 @@ class Sender:
             return
         one = self._rollout.standing(target.topics)
         if one is None or one.runs_it:
-            raise LinkError("nobody knows what it ran before: push the right document to it")
+            raise LinkError("nobody knows what it ran before: push the right document to it", code="document.unknown")
         await self._desk.publish(target.topics.desired, b"", retain=True)
         if one.fate not in NEVER_TOOK:
-            raise LinkError("our wish is withdrawn, but it may have taken it, and nobody knows what it ran before")
+            raise LinkError(
+                "our wish is withdrawn, but it may have taken it, and nobody knows what it ran before",
+                code="document.unknown",
+            )
         self._put(self._rollout.withdrawn(target.topics, self._desk.clock.monotonic()))
 
     async def _want(self, target: TargetRow, version: int, hash_: str, head: RolloutHead, health: HealthRule) -> None:

@@ -102,18 +102,21 @@ def document_hash(document: Mapping[str, Any]) -> str:
 def read_desired(payload: bytes) -> Desired:
     """A desired document that arrived. Raises ``LinkError`` that says what is wrong with it."""
     if len(payload) > MAX_DESIRED_BYTES:
-        raise LinkError(f"a desired document of {len(payload)} bytes is over the contract's {MAX_DESIRED_BYTES}")
+        raise LinkError(
+            f"a desired document of {len(payload)} bytes is over the contract's {MAX_DESIRED_BYTES}", code="link.size"
+        )
     try:
         desired = Desired.model_validate_json(payload)
         found = document_hash(desired.document)
     except ValidationError as exc:
         wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
-        raise LinkError(f"the desired document can't be read: {wrong}") from exc
+        raise LinkError(f"the desired document can't be read: {wrong}", code="link.unreadable") from exc
     except ValueError as exc:
-        raise LinkError(f"the desired document is no JSON: {exc}") from exc
+        raise LinkError(f"the desired document is no JSON: {exc}", code="link.unreadable") from exc
     if found != desired.hash:
         raise LinkError(
             f"the desired document of version {desired.version} is not the one whose hash it names",
+            code="link.unreadable",
             hint="push it again; hashes are made by hallctl.link.configuration.document_hash",
         )
     return desired

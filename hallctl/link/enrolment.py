@@ -39,7 +39,9 @@ def read_request(payload: bytes) -> EnrollRequest:
     try:
         return EnrollRequest.model_validate_json(payload)
     except ValidationError as exc:
-        raise LinkError(f"a request for a certificate can't be read: {exc.errors()[0]['msg']}") from exc
+        raise LinkError(
+            f"a request for a certificate can't be read: {exc.errors()[0]['msg']}", code="link.unreadable"
+        ) from exc
 
 
 def read_answer(payload: bytes) -> EnrollAnswer:
@@ -47,4 +49,6 @@ def read_answer(payload: bytes) -> EnrollAnswer:
     try:
         return EnrollAnswer.model_validate_json(payload)
     except ValidationError as exc:
-        raise LinkError(f"the answer to a request for a certificate can't be read: {exc.errors()[0]['msg']}") from exc
+        raise LinkError(
+            f"the answer to a request for a certificate can't be read: {exc.errors()[0]['msg']}", code="link.unreadable"
+        ) from exc

@@ -29,7 +29,9 @@ class Payload(BaseModel):
         """JSON in UTF-8. Raises ``LinkError`` when it is larger than the contract allows."""
         data = self.model_dump_json(exclude_none=False).encode()
         if len(data) > limit:
-            raise LinkError(f"a {type(self).__name__} of {len(data)} bytes is over the contract's {limit}")
+            raise LinkError(
+                f"a {type(self).__name__} of {len(data)} bytes is over the contract's {limit}", code="link.size"
+            )
         return data
 
 
@@ -178,11 +180,19 @@ def read_command(name: str, payload: bytes) -> Command:
         data = CommandData.model_validate(envelope.data)
     except ValidationError as exc:
         wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
-        raise LinkError(f"command {name!r} can't be read: {wrong}") from exc
+        raise LinkError(f"command {name!r} can't be read: {wrong}", code="link.unreadable") from exc
     if not _fits_topic(envelope.id):
-        raise LinkError(f"command {name!r}: its id {envelope.id[:100]!r} can't be part of a topic", hint="use a UUID")
+        raise LinkError(
+            f"command {name!r}: its id {envelope.id[:100]!r} can't be part of a topic",
+            code="link.unreadable",
+            hint="use a UUID",
+        )
     if data.expires.tzinfo is None:
-        raise LinkError(f"command {name!r}: expires has no time zone", hint="write it as 2026-03-02T01:00:00Z")
+        raise LinkError(
+            f"command {name!r}: expires has no time zone",
+            code="link.unreadable",
+            hint="write it as 2026-03-02T01:00:00Z",
+        )
     return Command(envelope.id, name, data.expires, data.arguments, data.by)
 
 
@@ -226,7 +236,7 @@ def read_reply(payload: bytes) -> Reply:
     try:
         data = ReplyData.model_validate(Envelope.model_validate_json(payload).data)
     except ValidationError as exc:
-        raise LinkError(f"a reply can't be read: {exc.errors()[0]['msg']}") from exc
+        raise LinkError(f"a reply can't be read: {exc.errors()[0]['msg']}", code="link.unreadable") from exc
     return Reply(data.command, data.state, data.code, data.message, data.hint, data.result)
 
 

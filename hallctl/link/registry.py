@@ -43,4 +43,4 @@ def _read(model: type[T], payload: bytes) -> T:
     try:
         return model.model_validate_json(payload)
     except ValidationError as exc:
-        raise LinkError(f"a {model.__name__} can't be read: {exc.errors()[0]['msg']}") from exc
+        raise LinkError(f"a {model.__name__} can't be read: {exc.errors()[0]['msg']}", code="link.unreadable") from exc

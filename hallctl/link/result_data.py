@@ -4,11 +4,13 @@ A command that was refused has an empty result, whatever stands here.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import Field
 
 from hallctl.link.event_data import DutyChanged
+from hallctl.link.look_data import LookResult
 from hallctl.link.payloads import Payload
 
 
@@ -93,6 +95,64 @@ class RebirthResult(Payload):
     terminals: int = Field(description="how many there are")
 
 
+class FindingPayload(Payload):
+    """One cause; the first one is what keeps it from working."""
+
+    code: str = Field(description="stable code of the book of faults")
+    subject: str = Field(description="terminal or bus; empty: the box")
+    weight: Literal["box", "centre", "line", "terminal", "warning"] = Field(description="what it takes along")
+    message: str = Field(description="one sentence for people")
+    hint: str = Field(description="what to do next")
+    params: dict[str, Any] = Field(description="values of the sentence")
+
+
+class DiagnosisResult(Payload):
+    """``terminal.diagnose``."""
+
+    terminal: str | None = Field(description="that was asked about; null: the whole box")
+    findings: list[FindingPayload] = Field(description="what is wrong, the true cause first; empty: it works")
+    box: dict[str, Any] = Field(description="facts that all terminals stand on: clock, broker, disk, model")
+    facts: dict[str, Any] = Field(description="by terminal: state, port, line, history, last bytes; for people")
+
+
+class ExerciseResult(Payload):
+    """``terminal.exercise``."""
+
+    terminal: str
+    what: str
+    done: str = Field(description="what people should see or hear now")
+
+
+class TraceRecord(Payload):
+    """A piece of what crossed a terminal's port, or a note about the port."""
+
+    number: int = Field(description="counts from 1 at the daemon's start; a gap: pieces are missing")
+    at: datetime = Field(description="wall time")
+    seconds: float = Field(description="monotonic time; only differences mean anything")
+    direction: Literal["out", "in", "note"] = Field(description="as seen from the controller")
+    data: str = Field("", description="hexadecimal digits")
+    note: str = Field("", description="of a note: opened, lost, refused ...")
+
+
+class TraceResult(Payload):
+    """``terminal.trace``."""
+
+    terminal: str = Field(description="id of the terminal or bus")
+    driver: str = Field(description="that explains the bytes; empty for a bus")
+    port: str = Field(description="where it is plugged in")
+    number: int = Field(description="of the newest record here, or where to go on: the next request's `after`")
+    missed: int = Field(description="records after `after` that were not kept any more")
+    records: list[TraceRecord]
+
+
+class LogLevelResult(Payload):
+    """``log.level``."""
+
+    terminal: str | None = Field(None, description="null: everything that has no level of its own")
+    level: str = Field(description="from which on is logged now")
+    until: datetime | None = Field(None, description="when it is as usual again; null: it is")
+
+
 RESULTS: Mapping[str, type[Payload]] = {
     "ticket.print": TicketResult,
     "printer.test": SelfTestResult,
@@ -109,8 +169,13 @@ RESULTS: Mapping[str, type[Payload]] = {
     "alert.acknowledge": Nothing,
     "evidence.fetch": EvidenceChunk,
     "config.get": DocumentChunk,
+    "terminal.diagnose": DiagnosisResult,
+    "terminal.exercise": ExerciseResult,
     "replay": ReplayResult,
     "recorded": Nothing,
+    "terminal.trace": TraceResult,
+    "controller.look": LookResult,
+    "log.level": LogLevelResult,
     "rebirth": RebirthResult,
 }
 """Result of every command."""

@@ -146,7 +146,7 @@ class Session:
 
     def _require(self) -> mqtt.Client:
         if self._client is None or self._lost is None or self._lost.done():
-            raise LinkError(f"there is no connection to the broker {self._where}")
+            raise LinkError(f"there is no connection to the broker {self._where}", code="link.lost")
         return self._client
 
     def _make_client(self, will: Will | None, *, clean: bool) -> mqtt.Client:

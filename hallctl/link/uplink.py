@@ -78,6 +78,7 @@ class Uplink:
     ) -> None:
         self.connected = False
         self.reason = "not connected yet"
+        self.lost: LinkError | None = None  # why it is not connected
         self._settings = settings
         self._outbox = outbox
         self._intake = intake
@@ -151,7 +152,7 @@ class Uplink:
                 failures = 1 if was_connected else failures + 1
                 if not self._stopping and (was_connected or self.reason != exc.message):
                     self._log.warning("broker lost", message=exc.message, hint=exc.hint)
-                self.reason = exc.message
+                self.reason, self.lost = exc.message, exc
             if not self._stopping:
                 await self._clock.sleep(_back_off_s(failures))
 
@@ -176,7 +177,7 @@ class Uplink:
             self._late_replies.append(reply)
             return
         if self._session is None or not self.connected:
-            raise LinkError("there is no connection to the broker")
+            raise LinkError("there is no connection to the broker", code="link.lost")
         envelope = reply_envelope(reply, self._outbox.identity, self._clock.now())
         try:
             await self._session.publish(self._topics.reply(reply.command), envelope.encode(MAX_REPLY_BYTES))

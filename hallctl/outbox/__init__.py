@@ -2,6 +2,6 @@
 
 from hallctl.outbox.outbox import Outbox, Quota
 from hallctl.outbox.records import dumps
-from hallctl.outbox.schema import Doubtful, EntryKind, Stored
+from hallctl.outbox.schema import Backlog, Doubtful, EntryKind, Stored
 
-__all__ = ["Doubtful", "EntryKind", "Outbox", "Quota", "Stored", "dumps"]
+__all__ = ["Backlog", "Doubtful", "EntryKind", "Outbox", "Quota", "Stored", "dumps"]

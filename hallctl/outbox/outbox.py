@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 
 from hallctl.clock import Clock
 from hallctl.errors import OutboxError
-from hallctl.model import Alert, Command, Event, Identity, Reply
+from hallctl.model import Alert, Command, Event, EventType, Identity, Reply
 from hallctl.outbox.records import dumps
-from hallctl.outbox.schema import Doubtful, Stored, connect
+from hallctl.outbox.schema import Backlog, Doubtful, Stored, connect
 from hallctl.outbox.store import Entry, Store, row_of
 
 T = TypeVar("T")
@@ -115,6 +115,10 @@ class Outbox:
         """The ``sent`` cursor."""
         return await self._call(lambda: self._store.cursor("sent"))
 
+    async def backlog(self) -> Backlog:
+        """How much is kept, and waits to be sent."""
+        return await self._call(self._store.backlog)
+
     async def mark_sent(self, seq: int) -> None:
         """Everything up to ``seq`` has been acknowledged by the broker."""
         await self._call(lambda: self._store.move_cursor("sent", seq))
@@ -152,6 +156,10 @@ class Outbox:
     async def events_of_commands(self, types: Sequence[str], commands: Sequence[str]) -> dict[str, Event]:
         """The last event of one of these types that the log has of each command."""
         return await self._call(lambda: self._store.events_of_commands(types, commands))
+
+    async def newest_events(self, kind: EventType) -> list[Event]:
+        """The events of one type that the log has still, of its newest 10,000 entries; oldest first."""
+        return await self._call(lambda: self._store.newest_events(kind))
 
     async def settle_doubtful(self, known: Mapping[str, Reply] = MappingProxyType({})) -> list[Reply]:
         """Answer what an earlier boot left unfinished (``known``, ``failed`` or ``unknown``), and give it."""

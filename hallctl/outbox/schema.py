@@ -85,6 +85,18 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """``waiting``: numbers that were not sent, also those trimmed meanwhile; ``oldest``: of what is kept.
+
+    ``size_bytes``: of the database. Cheap at any length of the log.
+    """
+
+    waiting: int
+    oldest: datetime | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Doubtful:
     """A command that an earlier boot began and did not finish. ``untouched``: it surely had not been acted upon."""
 

@@ -10,13 +10,13 @@ import structlog
 
 from hallctl.model import Alert, AlertState, Command, Event, EventType, Priority, Reply, ReplyState
 from hallctl.outbox.records import alert_body, alert_of, audit_body, dumps, reply_body, reply_of, stored_of
-from hallctl.outbox.schema import KEPT_BYTES, Doubtful, EntryKind, Stored
+from hallctl.outbox.schema import KEPT_BYTES, Backlog, Doubtful, EntryKind, Stored
 
 _LOG = structlog.get_logger()
 Entry = Event | Alert
 _COLUMNS = "seq, boot, at, kind, type, subject, high, body"
 _TRIM_STEP = 500
-_NEWEST = 10_000  # rows in which the events of commands are looked for that a crash interrupted
+_NEWEST = 10_000  # rows in which events are looked for of what a crash interrupted
 
 
 class Store:
@@ -55,6 +55,16 @@ class Store:
         bound = up_to if up_to is not None else 2**63 - 1
         query = f"SELECT {_COLUMNS} FROM log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # constants
         return [stored_of(row) for row in self._db.execute(query, (after, bound, limit))]
+
+    def backlog(self) -> Backlog:
+        """What is kept, and what of it the broker has not acknowledged."""
+        first = self._db.execute(
+            "SELECT seq, at FROM log WHERE seq > ? ORDER BY seq LIMIT 1", (self.cursor("sent"),)
+        ).fetchone()
+        pages, page = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        if first is None:
+            return Backlog(0, None, pages * page)
+        return Backlog(self.last_seq() - first[0] + 1, datetime.fromisoformat(first[1]), pages * page)
 
     def cursor(self, name: str) -> int:
         """A cursor: everything up to it is ``sent`` or ``recorded``."""
@@ -126,6 +136,12 @@ class Store:
             if data.get("command") in commands:
                 found[data["command"]] = Event(EventType(type_), data)
         return found
+
+    def newest_events(self, kind: EventType) -> list[Event]:
+        """The events of one type that the log's newest rows have, oldest first."""
+        query = "SELECT body FROM log WHERE seq > ? AND kind = ? AND type = ? ORDER BY seq"
+        rows = self._db.execute(query, (self.last_seq() - _NEWEST, EntryKind.EVENT, kind))
+        return [Event(kind, json.loads(body)) for (body,) in rows]
 
     def settle_doubtful(self, known: Mapping[str, Reply], now: datetime) -> tuple[list[Reply], list[Stored]]:
         """Answer them: what surely had not begun has failed, of the rest nobody knows; nothing is done again.

@@ -49,6 +49,11 @@ class Lens:
             self._since = self._since if self._raised and self._since is not None else at
         self._until, self._reason = None, reason
 
+    @property
+    def blindness(self) -> str:
+        """Why the last look showed nothing usable; empty: it did, or there was none."""
+        return self._reason if self._since is not None and self._until is None else ""
+
     def tick(self, now: datetime, *, on_duty: bool) -> list[LensEffect]:
         """Let time pass. Blindness counts from the beginning of duty on."""
         self._duty_since = (self._duty_since or now) if on_duty else None

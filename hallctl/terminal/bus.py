@@ -29,7 +29,8 @@ from hallctl.terminal.busline import SUSPECT_TIMEOUT_S, Line
 from hallctl.terminal.deframe import Deframer, Found
 from hallctl.terminal.request import Request, RequestQueue
 from hallctl.terminal.wire import Wire, WireOptions
-from hallctl.transport import PortAddress, Transport, is_plugged, open_port
+from hallctl.transport import PortAddress, Tap, TappedTransport, Transport, is_plugged, open_port
+from hallctl.transport.uart import UartState
 
 Opener = Callable[[PortAddress, Clock], Awaitable[Transport]]
 
@@ -37,6 +38,7 @@ WAITING_LIMIT = 64
 PARTIAL_FRAME_S = 0.1  # silence after which an incomplete frame is given up; USB adapters pause for 16 ms
 BACK_OFF = BackOff()
 STABLE_AFTER_S = 10.0
+STANDS_AFTER_S = 2.0  # a serial server without its adapter takes a connection and ends it at once: that is no news
 
 
 class Bus:
@@ -52,8 +54,11 @@ class Bus:
         *,
         waiting_limit: int = WAITING_LIMIT,
         plugged: Callable[[], bool | None] | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self.name = name
+        self.tap = tap or Tap(name, clock, port=str(address))
+        self.busy_s = 0.0  # how long the wire was taken since the start: frames, answers, silences after them
         self._address = address
         self._clock = clock
         self._log = log
@@ -64,6 +69,7 @@ class Bus:
         self._deframer = Deframer()
         self._counts: Counter[str] = Counter()
         self._current: Request | None = None
+        self._missed: Line | None = None  # who has last let us wait in vain
         self._wire: Wire | None = None
         self._reason: HallctlError | None = TransportUnavailable(f"bus {name} is not open yet", code="port.opening")
         self._reported = False
@@ -73,7 +79,7 @@ class Bus:
     def stats(self) -> Mapping[str, int]:
         """Counters that only grow: frames and bytes by what became of them."""
         names = ("frames_in", "frames_out", "timeouts", "unknown_addresses", "inbox_dropped", "refused_silent")
-        known = {name: self._counts[name] for name in (*names, "collisions", "openings", "waiting_rejected")}
+        known = {name: self._counts[name] for name in (*names, "collisions", "echoes", "openings", "waiting_rejected")}
         return {**known, "garbage_bytes": self._deframer.garbage}
 
     @property
@@ -81,13 +87,20 @@ class Bus:
         """Whether the port is open now."""
         return self._reason is None
 
-    def attach(self, address: int, framing: Framing, gap_s: float) -> BusLine:
-        """Give out one address; raises ``ConfigError`` when a terminal of the same family has it already."""
+    def uart(self) -> UartState:
+        """What the open port itself knows of the line; empty while it is closed. May take some milliseconds."""
+        return self._wire.uart() if self._wire is not None and self.is_open else UartState()
+
+    def attach(self, address: int, framing: Framing, gap_s: float, tap: Tap | None = None) -> BusLine:
+        """Give out one address, whose share of the bytes ``tap`` sees.
+
+        Raises ``ConfigError`` when a terminal of the same family has it already.
+        """
         key = (id(framing), address)
         if key in self._lines:
             hint = "each terminal of one family on a bus needs an address of its own"
             raise ConfigError(f"bus {self.name}: address {address} is used twice", hint=hint)
-        line = Line(self, f"{self.name}/{address}", address, framing, gap_s)
+        line = Line(self, f"{self.name}/{address}", address, framing, gap_s, tap)
         self._lines[key] = line
         self._deframer.add(framing)
         return line
@@ -179,22 +192,29 @@ class Bus:
 
     async def _session(self) -> None:
         options = WireOptions.of(self._address)
-        transport = await self._opener(self._address, self._clock)
+        transport = await TappedTransport.open(self._opener, self._address, self._clock, self.tap)
         try:
             wire = self._wire = Wire(transport, self._clock, options)
             self._open()
-            await first_to_fail(self._listen(wire), self._speak(wire))
+            await first_to_fail(self._listen(wire), self._speak(wire), self._tell_open())
         finally:
             await transport.close()
 
     def _open(self) -> None:
         self._counts["openings"] += 1
-        self._reason, self._reported = None, False
+        self._reason = None
         self.tried.set()
-        self._log.info("bus open", bus=self.name, port=str(self._address))
         for line in self._lines.values():
             line.silence.heard()
+            line.opened(str(self._address))
             line.wake()
+
+    async def _tell_open(self) -> None:
+        """Once, like the loss before it: where the port was lost, when it has stood for a moment."""
+        if self._reported:
+            await self._clock.sleep(STANDS_AFTER_S)
+        self._reported = False
+        self._log.info("bus open", bus=self.name, port=str(self._address))
 
     def _close(self, exc: HallctlError) -> None:
         self._reason = exc
@@ -205,6 +225,7 @@ class Bus:
             self._current = None
         self._queue.fail(lambda: _copy(exc))
         for line in self._lines.values():
+            line.failed(exc.message)
             line.wake()
 
     def _report(self, exc: HallctlError) -> None:
@@ -216,7 +237,9 @@ class Bus:
     async def _speak(self, wire: Wire) -> None:
         while True:
             self._current = await self._queue.get()
+            began = self._clock.monotonic()
             await self._serve(wire, self._current)
+            self.busy_s += self._clock.monotonic() - began
             self._current = None
 
     async def _serve(self, wire: Wire, request: Request) -> None:
@@ -226,6 +249,7 @@ class Bus:
         if request.outcome.done():
             return
         request.sent = True
+        line.sent(request.frame)
         await wire.write(request.frame, line.gap_s)
         self._counts["frames_out"] += 1
         if request.accept is None:
@@ -242,6 +266,7 @@ class Bus:
             if request.outcome.done():  # the reply came in the very last moment
                 return
             line.silence.missed(self.now())
+            self._missed = line
             self._counts["timeouts"] += 1
             hint = "check the terminal's power, its bus address and its A/B wires"
             request.fail(TransportTimeout(f"{line.name}: no answer within {request.timeout_s:g} s", hint=hint))
@@ -252,29 +277,50 @@ class Bus:
             self._counts["collisions"] += wire.collisions
             wire.collisions = 0
             found = self._deframer.drop_stale() if data is None else self._deframer.feed(data)
+            turn = self._turn()
             if data:
+                if turn is not None:
+                    turn.received(data)  # garbage too: who is asked at the wrong baud answers garbage
                 wire.keep_quiet(max((line.gap_s for line in self._lines.values()), default=0.0))
             for one in found:
-                self._sort(one)
+                self._sort(one, turn)
 
-    def _sort(self, found: Found) -> None:
+    def _turn(self) -> Line | None:
+        """Whose answer the bus waits for now."""
+        current = self._current
+        waits = current is not None and current.sent and current.accept is not None
+        return current.line if current is not None and waits and isinstance(current.line, Line) else None
+
+    def _sort(self, found: Found, turn: Line | None) -> None:
         """To the request that waits for it, or to the inbox of its address, or to nobody."""
         self._counts["frames_in"] += 1
         address = found.framing.address_of(found.frame)
         waiting = self._current if self._current is not None and self._current.sent else None
         if address is None:
-            if waiting is None or not _takes(waiting, found):
-                self._counts["unknown_addresses"] += 1
-            elif isinstance(waiting.line, Line):
-                waiting.line.silence.heard()
+            self._sort_nameless(found, waiting)
             return
         line = self._lines.get((id(found.framing), address))
         if line is None:
             self._counts["unknown_addresses"] += 1
             return
-        line.silence.heard()
+        if line is not turn:
+            line.received(found.frame)
         if waiting is None or waiting.line is not line or not _takes(waiting, found):
+            if waiting is not None and waiting.accept is not None and waiting.frame == found.frame:
+                self._counts["echoes"] += 1  # our own question, heard by an adapter without echo=1: nobody's word
+                return
             line.deliver(found.frame)
+        line.silence.heard()
+
+    def _sort_nameless(self, found: Found, waiting: Request | None) -> None:
+        """An answer that names nobody is its asker's, or the late word of the one that was last waited for in vain."""
+        if waiting is not None and isinstance(waiting.line, Line) and _takes(waiting, found):
+            waiting.line.silence.heard()
+            return
+        self._counts["unknown_addresses"] += 1
+        if self._missed is not None and self._missed.framing is found.framing:
+            self._missed.silence.heard()
+            self._missed = None
 
 
 def _takes(request: Request, found: Found) -> bool:

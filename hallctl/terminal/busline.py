@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hallctl.driver import BusLine, Framing
 from hallctl.errors import HallctlError
+from hallctl.transport import Tap
 
 INBOX_LIMIT = 32
 INBOX_KEEP_S = 30.0  # a key press that nobody took for so long is no wish any more
@@ -68,12 +69,15 @@ class Owner(Protocol):
 class Line(BusLine):
     """What a driver holds. Every call raises the port's own reason while the bus is closed."""
 
-    def __init__(self, owner: Owner, name: str, address: int, framing: Framing, gap_s: float) -> None:
+    def __init__(
+        self, owner: Owner, name: str, address: int, framing: Framing, gap_s: float, tap: Tap | None = None
+    ) -> None:
         self.name = name
         self.address = address
         self.framing = framing
         self.gap_s = gap_s
         self.silence = Silence()
+        self._tap = tap
         self._owner = owner
         self._inbox: deque[tuple[float, bytes]] = deque()
         self._changed = asyncio.Event()
@@ -93,6 +97,13 @@ class Line(BusLine):
         """Send and wait for the reply. A silent address is refused at once unless the request is urgent."""
         return await self._owner.transact(self, frame, accept, timeout_s, urgent)
 
+    async def lost(self) -> None:
+        """See ``BusLine``: a terminal that is not just being asked notices a pulled plug as well."""
+        while True:
+            self._changed.clear()
+            self.check()
+            await self._changed.wait()
+
     def withdraw(self) -> None:
         """Take polls out of the queue that are not on the wire yet."""
         self._owner.withdraw(self)
@@ -106,6 +117,28 @@ class Line(BusLine):
                 return self._inbox.popleft()[1]
             self.check()
             await self._changed.wait()
+
+    # What its tap is told: the wire's bytes as far as they are this line's.
+
+    def opened(self, port: str) -> None:
+        """The bus is open."""
+        if self._tap is not None:
+            self._tap.opened(port)
+
+    def failed(self, why: str) -> None:
+        """The bus is closed."""
+        if self._tap is not None:
+            self._tap.failed(why)
+
+    def sent(self, data: bytes) -> None:
+        """A frame of this line goes out."""
+        if self._tap is not None:
+            self._tap.sent(data)
+
+    def received(self, data: bytes) -> None:
+        """Bytes came in this line's turn, or a frame of its address outside of it."""
+        if self._tap is not None:
+            self._tap.received(data)
 
     def deliver(self, frame: bytes) -> None:
         """Put a frame into the inbox; the oldest one makes room."""

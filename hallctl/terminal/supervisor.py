@@ -75,6 +75,8 @@ class TerminalSupervisor:
         self._retired = False
         self._calm = asyncio.Event()  # no action is being carried out
         self._calm.set()
+        self._told = asyncio.Event()  # whoever has to hear of the last change has heard of it
+        self._told.set()
         self.first_pass = asyncio.Event()
 
     async def run(self) -> None:
@@ -110,12 +112,34 @@ class TerminalSupervisor:
             async with self._turn:
                 self._require_online()
                 self._calm.clear()
+                began = self._clock.monotonic()
                 try:
                     return await self._bounded(action(self.driver), timeout_s)
                 finally:
                     self._calm.set()
+                    self._log.debug("acted", terminal=self.state.terminal, seconds=self._clock.monotonic() - began)
         finally:
             self._waiting -= 1
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their turn, or have it."""
+        return self._waiting
+
+    async def ask(self, timeout_s: float) -> Health:
+        """Poll the device now, in its turn; its state follows. Raises what ``act`` raises."""
+
+        async def poll(driver: TerminalDriver) -> Health:
+            return await driver.poll()
+
+        health = await self.act(poll, timeout_s=timeout_s)
+        await self._online(health)
+        return health
+
+    async def told(self) -> None:
+        """Return when nobody is being told of a change: ``run`` may be cancelled now, and no alert is lost by it."""
+        while not self._told.is_set():
+            await self._told.wait()
 
     async def retire(self, finish_s: float) -> None:
         """Take no more work, and return when what is being done is finished (at most ``finish_s``); then cancel it."""
@@ -174,7 +198,9 @@ class TerminalSupervisor:
                     health = await self._start(connection)
                 try:
                     await self._online(health)
-                    await first_to_fail(self._poll_for_ever(), self.driver.listen(), self._until_broken())
+                    await first_to_fail(
+                        self._poll_for_ever(), self.driver.listen(), self._until_broken(), self._until_lost()
+                    )
                 except asyncio.CancelledError:
                     await self._stop()
                     raise
@@ -201,6 +227,7 @@ class TerminalSupervisor:
             async with self._turn:
                 health = await self._poll()
             if health is not None:
+                self._log.debug("polled", terminal=self.state.terminal, faults=[one.code for one in health.faults])
                 await self._online(health)
 
     async def _poll(self) -> Health | None:
@@ -228,6 +255,10 @@ class TerminalSupervisor:
     async def _until_broken(self) -> None:
         if self._broken is not None:
             await asyncio.shield(self._broken)
+
+    async def _until_lost(self) -> None:
+        if self._line is not None:
+            await self._line.lost()
 
     async def _online(self, health: Health) -> None:
         now = self._clock.now()
@@ -262,7 +293,11 @@ class TerminalSupervisor:
         if old == new:
             return
         self._log_change(old, new)
-        await self._on_state(old, new)
+        self._told.clear()
+        try:
+            await self._on_state(old, new)
+        finally:
+            self._told.set()
 
     def _log_change(self, old: TerminalState, new: TerminalState) -> None:
         if old.status == new.status:

@@ -199,7 +199,7 @@ async def open_rfc2217(address: PortAddress, clock: Clock) -> Rfc2217Transport:
 
 def _client(address: PortAddress, settings: SerialSettings) -> Any:
     # Servers leave modem lines unanswered that a line does not have; these devices use none of them.
-    return serial.serial_for_url(
+    client = serial.serial_for_url(
         f"{address}?ign_set_control",
         baudrate=settings.baud,
         parity=settings.parity,
@@ -207,6 +207,14 @@ def _client(address: PortAddress, settings: SerialSettings) -> Any:
         stopbits=settings.stopbits,
         do_not_open=True,
     )
+    client._telnet_read_loop = partial(_read_until_it_ends, client._telnet_read_loop)
+    return client
+
+
+def _read_until_it_ends(read_loop: Callable[[], None]) -> None:
+    """The client's own thread: a loss, or nonsense, ends it, and the owned thread sees that; a trace helps nobody."""
+    with contextlib.suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
+        read_loop()
 
 
 def _prepare(port: Any) -> None:

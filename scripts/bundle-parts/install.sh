@@ -71,6 +71,8 @@ fits() {
     [ "$found" = "$python" ] || die "this bundle is for Python $python, this machine has $found" "take the bundle for Python $found (scripts/bundle --python $found)"
     "$interpreter" -c 'import venv, ssl, sqlite3, ctypes' 2>/dev/null \
         || die "python3 here lacks a part of its own library (venv, ssl, sqlite3 or ctypes)" "apt-get install libpython$python-stdlib"
+    "$interpreter" -c 'import ctypes; ctypes.CDLL("libstdc++.so.6")' 2>/dev/null \
+        || die "libstdc++.so.6 is missing, which the compiled packages need" "apt-get install libstdc++6"
     local free
     free=$(df -Pk "$(existing "$prefix")" | awk 'NR == 2 {print int($4 / 1024)}')
     [ "$free" -ge 700 ] || die "only $free MiB are free for $prefix; 700 are needed" "make room, or remove old versions there"

@@ -144,11 +144,11 @@ async def test_a_backup_is_taken_while_the_log_is_being_written_and_is_one_momen
 
 
 def test_examples_damaged_logs_and_without_being_told_evidence_stay_behind(box, tmp_path):
-    for name in ("outbox.db.corrupt-1", "evidence/a.mp4", "references/camera-1.npy"):
+    for name in ("outbox.db.corrupt-1", "evidence/a.mp4", "cameras/camera-1.npy"):
         box.put(name, "x")
     without, with_it = box.keep(tmp_path / "1.tar.gz"), box.keep(tmp_path / "2.tar.gz", evidence=True)
     assert names(with_it) - names(without) == {"state/evidence/a.mp4"}
-    assert "state/references/camera-1.npy" in names(without)
+    assert "state/cameras/camera-1.npy" in names(without)
     assert not [one for one in names(with_it) if "examples" in one or "corrupt" in one]
 
 

@@ -73,6 +73,20 @@ def test_a_key_that_others_may_read_is_a_mistake_unless_only_the_documents_are_l
     assert CliRunner().invoke(cli, ["check", "--documents-only", path]).exit_code == 0
 
 
+def test_a_cameras_password_that_others_may_read_is_told_before_the_daemon_leaves_it_out(tmp_path: Path) -> None:
+    secret = tmp_path / "camera"
+    secret.write_text("geheim")
+    secret.chmod(0o644)
+    options = f"{{url: rtsp://192.0.2.1/x, username: admin, password: {{file: {secret}}}}}"
+    path = str(write(tmp_path, hall=f"terminals:\n  - {{id: cam, driver: camera, options: {options}}}\n"))
+    (advice,) = json.loads(CliRunner().invoke(cli, ["check", "--json", path]).output)["advice"]
+    assert (advice["line"], advice["hint"]) == (2, f"chmod 600 {secret}")
+    assert "geheim" not in advice["message"]
+    secret.chmod(0o600)
+    for arguments in (["check", "--json", path], ["check", "--json", "--documents-only", path]):
+        assert json.loads(CliRunner().invoke(cli, arguments).output)["advice"] == []
+
+
 def test_json_is_one_document_with_pointers(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["check", "--json", str(write(tmp_path, hall=HALL))])
     found = json.loads(result.output)
@@ -86,6 +100,14 @@ def test_json_is_one_document_with_pointers(tmp_path: Path) -> None:
 def test_a_hall_document_can_be_checked_alone(tmp_path: Path) -> None:
     write(tmp_path, hall="version: 1\n")
     assert CliRunner().invoke(cli, ["check", "--hall", str(tmp_path / "hall.yaml")]).exit_code == 0
+
+
+def test_a_hall_document_in_the_place_of_the_controllers_is_told_in_one_line(tmp_path: Path) -> None:
+    write(tmp_path, hall="version: 1\nbuses: []\nterminals: []\n")
+    result = CliRunner().invoke(cli, ["check", str(tmp_path / "hall.yaml")])
+    assert result.exit_code == 78
+    assert "is a hall document, not a controller.yaml (check it by itself: hallctl check --hall" in result.output
+    assert "1 mistake." in result.output
 
 
 def test_without_any_document_the_error_says_where_it_was_looked_for(

@@ -56,7 +56,7 @@ def test_the_county_hall_has_174_windows_and_1058_terminals(county: Path) -> Non
 def test_check_accepts_the_county_hall(county: Path) -> None:
     result = CliRunner().invoke(cli, ["check", str(county / "controller.yaml")])
     assert result.exit_code == 0, result.output
-    assert "174 windows, 1058 terminals" in result.output
+    assert "174 windows, 1,058 terminals" in result.output
 
 
 def test_the_county_hall_is_written_the_same_each_time(county: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hallctl.driver import RatingSubmitted, StaffCard
 from hallctl.errors import OutboxError, TerminalOffline
 from hallctl.hall import Hall
 from hallctl.model import EventType
+from hallctl.outbox import Outbox
 
 STEPS = [Brightness(at=time(7), percent=80), Brightness(at=time(18), percent=30), Brightness(at=time(21), percent=0)]
 DOCUMENT = HallDocument.model_validate(
@@ -156,6 +157,25 @@ async def test_a_dead_keypad_fails_no_call(desk):
     assert not outcome.failed
 
 
+async def no_events(_kind):
+    return []
+
+
+async def test_an_answer_that_is_on_disk_and_not_in_the_memory_yet_counts_once(desk, tmp_path):
+    answer = RatingSubmitted(5, answer="0001")
+    outbox = Outbox.open(tmp_path / "outbox.db", "hall", "box", at(1))
+    await desk.signals.take("pad-1", answer)
+    await outbox.append(desk.events[0])  # and then the daemon was killed
+    again = Hall(DOCUMENT)
+    memory = HallMemory(
+        again, outbox.load_state, outbox.save_state, outbox.newest_events, clock=at(1), log=Log(), zone="Asia/Shanghai"
+    )
+    await memory.recall()
+    await outbox.close()
+    assert again.has_taken(answer)
+    assert not again.has_taken(RatingSubmitted(5, answer="0002"))
+
+
 async def test_windows_that_were_saved_today_go_on_and_a_spoilt_memory_stops_nobody():
     kept, log = {}, Log()
 
@@ -166,7 +186,7 @@ async def test_windows_that_were_saved_today_go_on_and_a_spoilt_memory_stops_nob
         kept[key] = value
 
     def memory(hall, hour=1):
-        return HallMemory(hall, load, save, clock=at(hour), log=log, zone="Asia/Shanghai")
+        return HallMemory(hall, load, save, no_events, clock=at(hour), log=log, zone="Asia/Shanghai")
 
     first = Hall(DOCUMENT)
     first.call("w1", "A001", at(1).now())

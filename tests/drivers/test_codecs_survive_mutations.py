@@ -1,4 +1,4 @@
-"""A million mutated frames over all families: nothing raises but ``CodecError``, nothing hangs, no byte gets lost.
+"""A million mutated frames a codec: nothing raises but ``CodecError``, nothing hangs, no byte gets lost.
 
 Seeded: a failure comes back with the same frame. A new family is a function like the others and a line in FAMILIES.
 """
@@ -18,11 +18,13 @@ from hallctl_drivers.alpha import codec as alpha_codec
 from hallctl_drivers.alpha.sim import AlphaSimulator
 from hallctl_drivers.ff68 import codec as ff68_codec
 from hallctl_drivers.ff68.sim import Ff68KeypadSimulator, Ff68PadSimulator
+from hallctl_drivers.keyboard.codec import EV_KEY, EV_SYN, SYN_DROPPED, SYN_REPORT, Event, KeyDecoder, Press
 from hallctl_drivers.onbon_bx import codec as onbon_codec
 from hallctl_drivers.onbon_bx import frame as onbon_frame
 from hallctl_drivers.onbon_bx.sim import OnbonBusSimulator, OnbonSimulator
 from hallctl_drivers.pinganlihe import codec as pinganlihe_codec
 from hallctl_drivers.pinganlihe.sim import BoardSimulator, PingAnLiHeSimulator
+from hallctl_drivers.webpad.codec import Rate, read_rate
 from hallctl_drivers.xinrui import codec as xinrui_codec
 from hallctl_drivers.xinrui.sim import XinruiSimulator
 
@@ -31,7 +33,7 @@ from hallctl.errors import CodecError, RemoteCodecError
 from hallctl.terminal.deframe import Deframer
 
 SEED = 20261123
-TOTAL = 1_000_000
+A_CODEC = 1_000_000
 MIXED = 60_000
 ROUND = 500  # frames between two resets of the far side
 HANGS_AFTER_S = 20.0  # a round takes a tenth of a second
@@ -43,7 +45,6 @@ class Family:
     """``again``: decode and encode; ``seal``: make checksums right once more, so that a mutation reaches the inside.
 
     ``has_text``: whether a whole frame holds a text, which the codec may refuse for its characters or colours.
-    ``share``: how many of the million, against the other families; long frames take their time.
     """
 
     framing: Framing
@@ -52,7 +53,6 @@ class Family:
     seal: Callable[[bytes], bytes]
     simulators: Sequence[Callable[[str | None], WireSimulator]]
     has_text: Callable[[bytes], bool] = lambda _frame: False
-    share: int = 2
 
 
 def frames(*lines: str) -> list[bytes]:
@@ -126,7 +126,7 @@ def onbon_bx() -> Family:
             "01 00 00 80 00 00 00 00 00 00 FE 02 05 00 A2 00 01 00 00 68 F8 5A",
         )
     ]
-    return Family(onbon_frame.OnbonFraming(), golden, again, seal, (OnbonSimulator, OnbonBusSimulator), share=1)
+    return Family(onbon_frame.OnbonFraming(), golden, again, seal, (OnbonSimulator, OnbonBusSimulator))
 
 
 def ff68() -> Family:
@@ -240,14 +240,14 @@ def reads(family: Family, frame: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def in_time(what: str) -> Iterator[None]:
+def in_time(what: str, seconds: float = HANGS_AFTER_S) -> Iterator[None]:
     """A round that hangs is an error, not an endless test."""
 
     def hangs(_signal: int, _frame: FrameType | None) -> None:
         raise AssertionError(f"{what} hangs")
 
     before = signal.signal(signal.SIGALRM, hangs)
-    signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER_S)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
@@ -286,7 +286,7 @@ def test_mutated_frames_of_a_family_raise_nothing_but_codec_errors(name: str) ->
     mutated, devices_in_turn = mutations(family, noise), devices(family)
     deframer = Deframer()
     deframer.add(family.framing)
-    taken, rounds = 0, 1 + TOTAL * family.share // sum(each.share for each in FAMILIES.values()) // ROUND
+    taken, rounds = 0, A_CODEC // ROUND
     for number in range(rounds):
         heard = list(itertools.islice(mutated, ROUND))
         with in_time(f"{name}, round {number}"):
@@ -316,16 +316,40 @@ def test_mutated_frames_of_families_on_one_bus_are_told_apart() -> None:
 
 @pytest.mark.slow
 def test_mutated_key_events_raise_nothing_but_codec_errors() -> None:
-    codec = pytest.importorskip("hallctl_drivers.keyboard.codec")
-    noise, decoder = random.Random(SEED), codec.KeyDecoder()
-    press = [codec.Event(codec.EV_KEY, 2, 1), codec.Event(codec.EV_SYN, codec.SYN_REPORT, 0)]
-    golden = [event.to_bytes() for event in press]
+    noise, decoder = random.Random(SEED), KeyDecoder()
+    press = [Event(EV_KEY, 2, 1, 1, 5), Event(EV_SYN, SYN_REPORT, 0), Event(EV_SYN, SYN_DROPPED, 0)]
+    golden = [*(event.to_bytes() for event in press), b"".join(event.to_bytes() for event in press[:2])]
     family = Family(ff68_codec.FRAMING, golden, bytes, bytes, ())  # a stream of events of one size: no framing
-    codes = 0
-    for frame in itertools.islice(mutations(family, noise), MIXED):
-        with contextlib.suppress(CodecError):
-            codes += len(decoder.feed(frame))
-    assert codes > 0
+    presses = refused = 0
+    with in_time("keyboard", HANGS_AFTER_S * 20):
+        for frame in itertools.islice(mutations(family, noise), A_CODEC):
+            try:
+                presses += len(decoder.feed(frame))
+            except CodecError:
+                refused += 1
+    assert presses > A_CODEC // 1000
+    assert refused > A_CODEC // 10
+    decoder.reset()
+    assert decoder.feed(golden[-1]) == [Press(2, 1.000005)]  # and it still hears
+
+
+@pytest.mark.slow
+def test_mutated_answers_of_a_tablet_raise_nothing_but_codec_errors() -> None:
+    noise, rates = random.Random(SEED), 0
+    answers = [
+        Rate(score, "0" * 8 + "-0000" * 3 + "-" + f"{score:012}", f"w1-{score}", "请A001") for score in range(1, 6)
+    ]
+    answers.append(Rate(3, "0123abcd-0123-4567-89ab-0123456789ab"))
+    golden = [answer.to_text().encode() for answer in answers]
+    golden.append(b'{"v":1,"rate":5,"answer":"' + answers[0].answer.encode() + b'"}')
+    family = Family(ff68_codec.FRAMING, golden, bytes, bytes, ())  # a message comes whole: no framing
+    with in_time("webpad", HANGS_AFTER_S * 20):
+        for raw in itertools.islice(mutations(family, noise), A_CODEC):
+            with contextlib.suppress(CodecError):
+                rate = read_rate(raw.decode("utf-8", "replace"))
+                assert read_rate(rate.to_text()) == rate
+                rates += 1
+    assert rates > A_CODEC // 100
 
 
 def test_golden_frames_come_back_as_they_went() -> None:

@@ -173,6 +173,21 @@ def test_an_alert_that_is_published_again_after_a_connect_is_no_news() -> None:
     )
 
 
+@pytest.mark.parametrize("heartbeat_first", [True, False])
+def test_every_alert_that_the_broker_keeps_is_open_whenever_it_was_raised(heartbeat_first: bool) -> None:
+    found = reader()
+    kept = [
+        message(TOPICS.alert(f"a-{n}"), event(n).model_copy(update={"data": {"id": f"a-{n}", "state": "raised"}}), True)
+        for n in (3, 40, 46)
+    ]
+    heartbeat = message(TOPICS.state, state(last_seq=46), True)
+    messages = [heartbeat, *kept] if heartbeat_first else [*kept, heartbeat]
+    changes = [change for one in messages for change in found.take(one)]
+    assert set(found.controllers[TOPICS].alerts) == {"a-3", "a-40", "a-46"}
+    assert [change for change in changes if isinstance(change, Gap)] == []
+    assert found.take(message(TOPICS.event("x"), event(47))) == [Arrived(event(47))]
+
+
 def test_a_retained_heartbeat_is_as_old_as_it_says_and_a_live_one_is_new() -> None:
     clock = ManualClock(NOW + timedelta(seconds=60))
     found = reader(clock)

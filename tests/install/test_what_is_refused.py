@@ -70,6 +70,12 @@ def test_a_python_without_its_own_library_is_told_so(carried: Bundle, root: Path
     refused(said, "lacks a part of its own library", f"apt-get install libpython{PYTHON}-stdlib")
 
 
+def test_a_system_without_the_c_plus_plus_library_is_told_so(carried: Bundle, root: Path) -> None:
+    stub = f'case "$2" in *CDLL*) exit 1 ;; *) echo {PYTHON} ;; esac'
+    said = carried.run("--root", root, programs={f"python{PYTHON}": stub})
+    refused(said, "libstdc++.so.6 is missing", "apt-get install libstdc++6")
+
+
 def test_a_full_disk_is_noticed_before_it_is_full(carried: Bundle, root: Path) -> None:
     full = "echo header; echo /dev/vda 100 90 10240 99% /"
     refused(carried.run("--root", root, programs={"df": full}), "only 10 MiB are free for", "make room")

@@ -2,7 +2,6 @@
 
 from lab.bench import scenario
 from lab.box import Box
-from lab.broken import BAD_VERSION
 
 _TREE = "find /opt/hallctl /etc /usr/local /var/lib/hallctl -printf '%p %y %s %m %u %g %T@ %l\\n' | sort"
 
@@ -24,16 +23,6 @@ def again(box: Box) -> None:
     box.run(f"{box.unpack(box.good)}/install.sh").well()
     after = box.sh(_TREE).splitlines()
     assert before == after, "\n".join(sorted(set(before) ^ set(after))[:20])
-
-
-@scenario(
-    "install: another version takes the place of one that does not run, and the first one takes it back", fresh=True
-)
-def swaps(box: Box) -> None:
-    for version in (BAD_VERSION, box.good):
-        box.run(f"{box.unpack(version)}/install.sh", "--upgrade").well()
-        assert box.run("hallctl", "--version").well() == f"hallctl {version}"
-        assert box.run("systemctl", "is-enabled", "hallctl").well() == "enabled"
 
 
 @scenario("install: a configuration that is there is checked, started, and not touched", fresh=True)

@@ -64,6 +64,5 @@ def _never_ready(message: str) -> None:
 
 
 def _add_to_the_log() -> None:
-    if hasattr(schema, "LEAST"):
-        schema._STEPS[schema.LAYOUT] = "ALTER TABLE commands ADD COLUMN lab TEXT NOT NULL DEFAULT '';"
-        schema.LAYOUT += 1
+    schema._STEPS[schema.LAYOUT] = "ALTER TABLE commands ADD COLUMN lab TEXT NOT NULL DEFAULT '';"
+    schema.LAYOUT += 1

@@ -14,6 +14,18 @@ CAME_BACK = 3
 TRIAL = "/opt/hallctl/trial"
 
 
+@scenario("upgrade: another version takes the place of one that does not run, and the first one takes it back")
+def swaps(box: Box) -> None:
+    box.run("systemctl", "stop", "hallctl").well()
+    for version in (BAD_VERSION, box.good):
+        box.machine.run("bash", "-c", _script(box, version)).well()
+        assert box.run("hallctl", "--version").well() == f"hallctl {version}"
+        assert box.run("systemctl", "is-enabled", "hallctl").well() == "enabled"
+        assert box.run("systemctl", "is-active", "hallctl").code, "it was started, and nobody watched it"
+    box.run("systemctl", "start", "hallctl").well()
+    box.ready()
+
+
 @scenario("upgrade: a version that can't use the configuration is refused before anything is touched")
 def refused(box: Box) -> None:
     before, boot = dict(box.centre.entries), box.boot_number()

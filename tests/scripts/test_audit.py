@@ -93,6 +93,7 @@ def test_a_service_that_refuses_is_no_all_clear_and_fails_only_where_it_was_aske
         assert "nothing is known" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_service_that_is_not_there_is_said(pins):
     with advisories({}) as url:
         pass

@@ -35,6 +35,13 @@ class TinyFraming:
         return frame[1]
 
 
+class Nameless(TinyFraming):
+    """A family whose answers name nobody."""
+
+    def address_of(self, frame: bytes) -> int | None:
+        return None
+
+
 @dataclass
 class Log:
     """Keeps what was logged."""
@@ -55,6 +62,7 @@ class Hall:
         self.log = Log()
         self.tiny = TinyFraming(0xA0)
         self.other = TinyFraming(0xF5)
+        self.nameless = Nameless(0xC0)
         self.devices: MemoryTransport | None = None
         self.refusal: TransportUnavailable | None = None
         self.heard = bytearray()

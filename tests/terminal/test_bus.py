@@ -276,6 +276,35 @@ async def test_a_slow_device_that_was_dead_is_found_by_its_late_word(hall) -> No
     assert await again == hall.tiny.build(1, b"x")
 
 
+async def test_a_slow_device_whose_answers_name_nobody_is_found_by_its_late_word_too(hall) -> None:
+    nameless, slow = hall.nameless, hall.bus.attach(1, hall.nameless, 0.0)
+    await silence(hall, slow)
+    polling = started(slow.exchange(b"?", anything, timeout_s=2))
+    await hall.clock.advance(0.2)
+    await asyncio.gather(polling, return_exceptions=True)
+    await hall.say(nameless.build(1))
+    again = started(slow.exchange(b"?", anything, timeout_s=2, urgent=False))
+    await hall.clock.advance(1)
+    await hall.say(nameless.build(1, b"x"))
+    assert again.result() == nameless.build(1, b"x")
+
+
+async def test_our_own_question_heard_back_is_no_sign_of_life_and_no_word_for_anybody(hall) -> None:
+    dead, question = hall.line(1), hall.tiny.build(1, b"?")
+    for _ in range(40):
+        asked = started(dead.exchange(question, lambda raw: raw != question, timeout_s=1))
+        await hall.hear()
+        await hall.say(question)  # the adapter hears itself, and nobody wrote echo=1
+        await hall.clock.advance(1)
+        await asyncio.gather(asked, return_exceptions=True)
+    poll = started(dead.exchange(question, anything, timeout_s=1, urgent=False))
+    await hall.clock.advance(0)
+    with pytest.raises(TransportTimeout) as caught:
+        poll.result()
+    assert "40 requests unanswered" in caught.value.message
+    assert (hall.bus.stats["echoes"], hall.bus.stats["inbox_dropped"]) == (40, 0)
+
+
 async def test_polls_that_still_wait_make_way_for_a_call_to_the_same_address(hall) -> None:
     busy, line = hall.line(1), hall.line(2)
     held = started(busy.exchange(hall.tiny.build(1, b"?"), anything, timeout_s=1))
@@ -435,6 +464,7 @@ async def test_an_absent_port_gives_its_own_reason_to_every_terminal_and_is_trie
     hall.refusal = None
     await hall.clock.advance(31)
     line.check()
+    await hall.clock.advance(2)
     assert hall.log.lines == ["bus lost", "bus open"]
     running.cancel()
 
@@ -457,6 +487,17 @@ async def test_a_lost_port_fails_everybody_who_waits_and_opens_again_by_itself(h
     await line.send(b"back")
     assert await hall.hear() == b"back"
     assert hall.bus.stats["openings"] == 2
+    await hall.clock.advance(2)
+    assert hall.log.lines == ["bus open", "bus lost", "bus open"]
+
+
+async def test_a_serial_server_that_hangs_up_on_every_connection_is_told_once(hall) -> None:
+    for _ in range(20):
+        await hall.unplug()
+        while not hall.bus.is_open:  # it is connected again, and that ends at once
+            await hall.clock.advance(0.5)
+    assert hall.log.lines == ["bus open", "bus lost"]
+    await hall.clock.advance(2)
     assert hall.log.lines == ["bus open", "bus lost", "bus open"]
 
 

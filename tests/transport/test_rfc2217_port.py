@@ -313,6 +313,7 @@ async def test_what_speaks_no_rfc_2217_is_told_with_what_to_write():
     assert (caught.value.code, "tcp://" in caught.value.hint) == ("port.unsupported", True)
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_peer_that_hangs_up_at_once_is_told():
     async with await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0) as listener:
         number = listener.sockets[0].getsockname()[1]
@@ -394,6 +395,7 @@ async def test_last_words_are_delivered_before_the_loss(played):
         assert "closed the connection" in str(lost)
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")  # nor is there a trace in the log
 async def test_a_client_thread_that_dies_of_nonsense_is_a_loss_too(played):
     gone = threading.Event()
 

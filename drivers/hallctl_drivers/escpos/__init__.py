@@ -3,6 +3,7 @@
 from hallctl.driver import Attachment, Capability, DriverPlugin
 from hallctl_drivers.escpos.config import EscposOptions
 from hallctl_drivers.escpos.driver import EscposPrinter
+from hallctl_drivers.escpos.explain import explain
 from hallctl_drivers.escpos.faults import FAULTS
 from hallctl_drivers.escpos.preview import preview_ticket
 from hallctl_drivers.escpos.sim import EscposSimulator
@@ -15,6 +16,7 @@ PLUGIN = DriverPlugin(
     options=EscposOptions,
     make=EscposPrinter,
     simulate=EscposSimulator,
+    explain=explain,
     tcp_ports=(9100,),
     faults=FAULTS,
     preview=preview_ticket,

@@ -56,6 +56,10 @@ class CommandDecoder:
         """Switched off and on."""
         self._buffer.clear()
 
+    def rest(self) -> bytes:
+        """Take what is no whole command yet."""
+        return self._take(len(self._buffer))
+
     def next(self) -> Text | Command | None:
         """The next whole command or run of text; ``None`` while bytes are missing."""
         if not self._buffer:

@@ -57,6 +57,8 @@ class StatusDecoder:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._passed = b""
+        self.taken = b""  # the bytes of what ``next`` gave last, and of flow control before it
 
     def feed(self, data: bytes) -> None:
         """Add what has arrived."""
@@ -66,9 +68,15 @@ class StatusDecoder:
         """Forget half a frame."""
         self._buffer.clear()
 
+    def rest(self) -> bytes:
+        """Take what is no whole frame yet."""
+        self._take(len(self._buffer))
+        return self.taken
+
     def next(self) -> Frame | None:
         """The next whole frame, or ``None`` while bytes are missing. A byte that can't begin a frame is dropped."""
         while self._buffer and self._buffer[0] in _XON_XOFF:
+            self._passed += self._buffer[:1]
             del self._buffer[0]
         if not self._buffer:
             return None
@@ -106,8 +114,9 @@ class StatusDecoder:
     def _take(self, count: int) -> bytes:
         data = bytes(self._buffer[:count])
         del self._buffer[:count]
+        self.taken, self._passed = self._passed + data, b""
         return data
 
     def _garbage(self, message: str) -> RemoteCodecError:
-        del self._buffer[0]
+        self._take(1)
         return RemoteCodecError(message, hint="is this an ESC/POS printer, and is the serial port's speed right?")

@@ -4,6 +4,7 @@ from hallctl.driver import Attachment, Capability, DriverPlugin
 from hallctl_drivers.ff68.codec import FRAMING, HEAD
 from hallctl_drivers.ff68.config import KeypadOptions, PadOptions
 from hallctl_drivers.ff68.driver import Ff68Keypad, Ff68Pad
+from hallctl_drivers.ff68.explain import explain_keypad, explain_pad
 from hallctl_drivers.ff68.sim import Ff68KeypadSimulator, Ff68PadSimulator
 
 __all__ = ["KEYPAD", "PAD"]
@@ -18,6 +19,7 @@ PAD = DriverPlugin(
     options=PadOptions,
     make=Ff68Pad,
     simulate=lambda fault, address: Ff68PadSimulator(fault, 1 if address is None else address),
+    explain=explain_pad,
     faults={},
     framing=FRAMING,
     bus_gap_s=GAP_S,
@@ -32,6 +34,7 @@ KEYPAD = DriverPlugin(
     options=KeypadOptions,
     make=Ff68Keypad,
     simulate=lambda fault, address: Ff68KeypadSimulator(fault, 1 if address is None else address),
+    explain=explain_keypad,
     faults={},
     framing=FRAMING,
     bus_gap_s=GAP_S,

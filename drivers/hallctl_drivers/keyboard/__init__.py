@@ -3,6 +3,7 @@
 from hallctl.driver import Attachment, Capability, DriverPlugin
 from hallctl_drivers.keyboard.config import KeyboardKeypadOptions, KeyboardPadOptions
 from hallctl_drivers.keyboard.driver import KeyboardKeypad, KeyboardPad
+from hallctl_drivers.keyboard.explain import explain
 from hallctl_drivers.keyboard.sim import KeyboardSimulator
 
 PAD = DriverPlugin(
@@ -13,6 +14,7 @@ PAD = DriverPlugin(
     options=KeyboardPadOptions,
     make=KeyboardPad,
     simulate=lambda fault, _address: KeyboardSimulator(fault),
+    explain=explain,
     faults={},
 )
 
@@ -24,5 +26,6 @@ KEYPAD = DriverPlugin(
     options=KeyboardKeypadOptions,
     make=KeyboardKeypad,
     simulate=lambda fault, _address: KeyboardSimulator(fault),
+    explain=explain,
     faults={},
 )

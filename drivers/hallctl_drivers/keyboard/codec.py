@@ -7,6 +7,7 @@ values of EV_KEY (0 released, 1 pressed, 2 repeated by the kernel while held).
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from hallctl.errors import RemoteCodecError
 
@@ -28,6 +29,18 @@ class Event:
     value: int
     seconds: int = 0
     microseconds: int = 0
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """Read exactly one, whatever stands in it."""
+        seconds, microseconds, kind, code, value = _EVENT.unpack(raw)
+        return cls(kind, code, value, seconds, microseconds)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a kernel says this."""
+        value_fits = self.type != EV_KEY or self.value in (RELEASED, PRESSED, REPEATED)
+        return self.type <= _EV_MAX and 0 <= self.microseconds < 1_000_000 and value_fits
 
     def to_bytes(self) -> bytes:
         """As the kernel lays it out on this machine."""

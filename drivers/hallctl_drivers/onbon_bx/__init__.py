@@ -3,6 +3,7 @@
 from hallctl.driver import Attachment, Capability, DriverPlugin
 from hallctl_drivers.onbon_bx.config import OnbonBusOptions, OnbonOptions
 from hallctl_drivers.onbon_bx.driver import NAK, OnbonDisplay
+from hallctl_drivers.onbon_bx.explain import explain
 from hallctl_drivers.onbon_bx.frame import SYNC, OnbonFraming
 from hallctl_drivers.onbon_bx.sim import OnbonBusSimulator, OnbonSimulator
 
@@ -16,6 +17,7 @@ PLUGIN = DriverPlugin(
     options=OnbonOptions,
     make=OnbonDisplay,
     simulate=OnbonSimulator,
+    explain=explain,
     tcp_ports=(5005,),
     faults=FAULTS,
 )
@@ -28,6 +30,7 @@ BUS = DriverPlugin(
     options=OnbonBusOptions,
     make=OnbonDisplay,
     simulate=OnbonBusSimulator,
+    explain=explain,
     faults=FAULTS,
     framing=OnbonFraming(),
     bus_gap_s=0.01,  # the maker asks for none; ten byte times at 9600 tell frames apart on any adapter

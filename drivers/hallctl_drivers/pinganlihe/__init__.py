@@ -5,6 +5,7 @@ from hallctl_drivers.pinganlihe.board import PingAnLiHeBoard
 from hallctl_drivers.pinganlihe.codec import COMMAND_START, TEXT_START, PingAnLiHeFraming
 from hallctl_drivers.pinganlihe.config import BoardOptions, PingAnLiHeOptions
 from hallctl_drivers.pinganlihe.driver import PingAnLiHeBar
+from hallctl_drivers.pinganlihe.explain import explain
 from hallctl_drivers.pinganlihe.sim import BoardSimulator, PingAnLiHeSimulator
 
 FRAMING = PingAnLiHeFraming()
@@ -19,6 +20,7 @@ PLUGIN = DriverPlugin(
     options=PingAnLiHeOptions,
     make=PingAnLiHeBar,
     simulate=PingAnLiHeSimulator,
+    explain=explain,
     faults={},
     framing=FRAMING,
     bus_gap_s=GAP_S,
@@ -34,6 +36,7 @@ BOARD = DriverPlugin(
     options=BoardOptions,
     make=PingAnLiHeBoard,
     simulate=BoardSimulator,
+    explain=explain,
     faults={},
     framing=FRAMING,
     bus_gap_s=GAP_S,

@@ -127,17 +127,16 @@ class PingAnLiHeBar(TerminalDriver, NumberDisplay):
         """The bar's own form; ``None`` where it can't say all of the message.
 
         Colour and blinking are not in it: a bar shows its own calls in its own way, so that a call's blinking is left
-        to it, and another message that has to blink is an instant text.
+        to it. A call in another colour, or another message that has to blink, is an instant text. Welcome, pause and
+        serving have a colour of the hall's own (``hall.window``), which nobody chose for this bar.
         """
-        if not self._options.native or message.colour is not Colour.RED:
-            return None
-        if message.blink and message.kind is not DisplayKind.CALL:
+        if not self._options.native:
             return None
         address = self._bus_line().address
-        if message.kind is DisplayKind.CALL:
+        if message.kind is DisplayKind.CALL and message.colour is Colour.RED:
             call = self._call(message)
             return None if call is None else codec.window_bar(address, Sub.CALL, call)
-        sub = _SUBS.get(message.kind)
+        sub = None if message.blink else _SUBS.get(message.kind)
         return None if sub is None else codec.window_bar(address, sub)
 
     def _call(self, message: DisplayMessage) -> Call | None:

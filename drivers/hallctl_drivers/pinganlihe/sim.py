@@ -10,6 +10,7 @@ from hallctl.driver.ledpanel import PanelLine, columns_of, draw_panel
 from hallctl.errors import RemoteCodecError
 from hallctl_drivers.pinganlihe import codec
 from hallctl_drivers.pinganlihe.codec import (
+    COMMAND_START,
     TEXT_START,
     Checksum,
     Command,
@@ -75,18 +76,20 @@ class PingAnLiHeSimulator(WireSimulator):
         """Answer every whole frame for this address; noise and other families' bytes are skipped."""
         self._buffer += data
         answers = b""
-        skipped = 0
         while self._buffer and (size := self._framing.probe(bytes(self._buffer))):
             if size < 0:
-                del self._buffer[0]
-                skipped += 1
+                self._skip()
                 continue
             frame = bytes(self._buffer[:size])
             del self._buffer[:size]
             answers += self._take(frame)
-        if skipped:
-            self.refused.append(f"{skipped} bytes are no frame")
         return disturb(self.fault, answers, data)
+
+    def _skip(self) -> None:
+        """What does not begin like a frame of this family is another family's, and nothing to complain about."""
+        if self._buffer[0] in (COMMAND_START, TEXT_START):
+            self.refused.append(f"broken frame: {self._buffer[:16].hex(' ')}")
+        del self._buffer[0]
 
     def draw(self) -> bytes:
         """The bar as PNG."""

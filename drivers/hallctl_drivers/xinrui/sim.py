@@ -52,18 +52,21 @@ class XinruiSimulator(WireSimulator):
     def feed(self, data: bytes) -> bytes:
         """Answer every whole frame for this address; noise and other families' bytes are skipped."""
         self._buffer += data
-        answers, skipped = b"", 0
+        answers = b""
         while self._buffer and (size := self._framing.probe(bytes(self._buffer))):
             if size < 0:
-                del self._buffer[0]
-                skipped += 1
+                self._skip()
                 continue
             frame = bytes(self._buffer[:size])
             del self._buffer[:size]
             answers += self._take(frame)
-        if skipped:
-            self.refused.append(f"{skipped} bytes are no frame")
         return disturb(self.fault, answers, data)
+
+    def _skip(self) -> None:
+        """What does not begin like a frame of this family is another family's, and nothing to complain about."""
+        if self._buffer.startswith(codec.HEAD):
+            self.refused.append(f"broken frame: {self._buffer[:16].hex(' ')}")
+        del self._buffer[0]
 
     def draw(self) -> bytes:
         """The bar as PNG."""

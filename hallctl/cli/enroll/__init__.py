@@ -16,7 +16,9 @@ def enroll() -> None:
 
 
 def _missing() -> None:
-    raise EnrollError(_("this needs the package cryptography"), hint=_("pip install 'hallctl[enroll]'"))
+    raise EnrollError(
+        _("this needs the package cryptography"), code="enroll.not_installed", hint=_("pip install 'hallctl[enroll]'")
+    )
 
 
 try:

@@ -31,12 +31,15 @@ async def _ask(session: Session, topics: Topics, asked: Asked, wait_s: float) ->
     except TimeoutError as exc:
         raise EnrollError(
             _("the desk has not answered within {wait_s:g} s; the request waits at the broker").format(wait_s=wait_s),
+            code="enroll.unanswered",
             hint=_(
                 "run this again with --send when it is approved, or check that this credential may ask (access list)"
             ),
         ) from exc
     if not answer.certificate:
-        raise EnrollError(_("the desk refuses: {message}").format(message=answer.message), hint=answer.hint)
+        raise EnrollError(
+            _("the desk refuses: {message}").format(message=answer.message), code="enroll.refused", hint=answer.hint
+        )
     return answer.certificate
 
 

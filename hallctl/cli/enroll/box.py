@@ -124,6 +124,7 @@ def install(
     except OSError as exc:
         raise EnrollError(
             _("{certificate} can't be read: {strerror}").format(certificate=certificate, strerror=exc.strerror),
+            code="enroll.file",
             hint=_("name the signed certificate"),
         ) from exc
     return _installed(place, data, str(certificate), as_json=as_json)
@@ -236,6 +237,7 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as exc:
         raise EnrollError(
             _("{path} can't be written: {strerror}").format(path=path, strerror=exc.strerror),
+            code="enroll.file",
             hint=_("name another file"),
         ) from exc
 

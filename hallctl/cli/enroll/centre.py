@@ -75,7 +75,9 @@ def sign(*, request: Path, folder: Path, days: float | None, output: Path | None
     data = files.read(request)
     if data is None:
         raise EnrollError(
-            _("there is no {request}").format(request=request), hint=_("`hallctl enroll request --csr FILE` writes it")
+            _("there is no {request}").format(request=request),
+            code="enroll.file",
+            hint=_("`hallctl enroll request --csr FILE` writes it"),
         )
     csr = read_csr(data, str(request))
     certificate = Authority.open(folder, passphrase()).sign(csr, SystemClock().now(), by=who(), days=days)

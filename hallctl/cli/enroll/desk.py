@@ -77,6 +77,7 @@ def approve(
                 _("{box} asks with the fingerprint {fingerprint}, which is another one").format(
                     box=box, fingerprint=one.csr.fingerprint
                 ),
+                code="enroll.fingerprint",
                 hint=_(
                     "somebody else may be asking in its name; `hallctl enroll status` on the box shows the box's own"
                 ),
@@ -175,7 +176,11 @@ def _named(box: str, found: list[Waiting]) -> Waiting:
     for one in found:
         if one.name == box:
             return one
-    raise EnrollError(_("{box} asks for nothing").format(box=box), hint=_("`hallctl enroll pending` lists who does"))
+    raise EnrollError(
+        _("{box} asks for nothing").format(box=box),
+        code="enroll.unknown",
+        hint=_("`hallctl enroll pending` lists who does"),
+    )
 
 
 def _plain(fingerprint: str) -> str:

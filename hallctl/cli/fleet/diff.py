@@ -90,7 +90,8 @@ def _view(desk: Desk, text: str) -> ControllerView:
 def _desired(view: ControllerView) -> Document:
     if view.desired is None:
         raise LinkError(
-            _("nothing was ever pushed to {name}, or the broker has lost it").format(name=name_of(view.topics))
+            _("nothing was ever pushed to {name}, or the broker has lost it").format(name=name_of(view.topics)),
+            code="document.unknown",
         )
     return view.desired.document
 
@@ -101,7 +102,9 @@ async def _running(desk: Desk, view: ControllerView) -> Document:
     found = (await present_documents(desk, [view])).get(view.topics)
     if found is None:
         hint = "it has to be online to be asked"
-        raise LinkError(_("what {name} runs is not known").format(name=name_of(view.topics)), hint=hint)
+        raise LinkError(
+            _("what {name} runs is not known").format(name=name_of(view.topics)), code="document.unknown", hint=hint
+        )
     return found
 
 

@@ -79,7 +79,10 @@ def settings_of(config: Path | None, broker: str | None) -> BrokerSettings:
         except ConfigError as exc:
             hint = "--broker mqtt://HOST or $HALLCTL_BROKER, or --config FILE for the broker of a controller.yaml"
             raise ConfigError(_("no broker is named"), hint=hint) from exc
-    return target_of(config, broker, None, None).settings
+    target = target_of(config, broker, None, None)
+    if target.settings is None:
+        raise target.no_broker or ConfigError(_("no broker is named"))
+    return target.settings
 
 
 def selection_of(to: Sequence[str]) -> Selection:

@@ -10,8 +10,9 @@ from hallctl.controller.discover.quiet import QUIET
 from hallctl.driver import BusLine, DriverPlugin, Framing, Signal, TerminalContext, TerminalDriver
 from hallctl.errors import HallctlError, TransportError
 from hallctl.terminal import Bus
-from hallctl.terminal.deframe import Deframer
-from hallctl.transport import PortAddress, open_port
+from hallctl.terminal.bus import PARTIAL_FRAME_S, Opener
+from hallctl.terminal.deframe import Deframer, Found
+from hallctl.transport import PortAddress, Transport, open_port
 
 PATIENCE_S = 0.2  # for one answer: a device of these families says something within 100 ms
 
@@ -32,7 +33,7 @@ class Heard:
     address: int
 
 
-class _Hasty(BusLine):
+class Hasty(BusLine):
     """A line on which nobody waits long: most addresses are empty."""
 
     def __init__(self, line: BusLine) -> None:
@@ -40,9 +41,11 @@ class _Hasty(BusLine):
         self.name, self.address = line.name, line.address
 
     def check(self) -> None:
+        """As the line itself."""
         self._line.check()
 
     async def send(self, frame: bytes, *, urgent: bool = True) -> None:
+        """As the line itself."""
         await self._line.send(frame, urgent=urgent)
 
     async def exchange(
@@ -53,9 +56,11 @@ class _Hasty(BusLine):
         timeout_s: float,
         urgent: bool = True,  # noqa: ARG002  # an urgent request is never refused for a silence before it
     ) -> bytes:
+        """At most ``PATIENCE_S``."""
         return await self._line.exchange(frame, accept, timeout_s=min(timeout_s, PATIENCE_S), urgent=True)
 
     async def receive(self) -> bytes:
+        """As the line itself."""
         return await self._line.receive()
 
 
@@ -77,7 +82,7 @@ async def ask_bus(
 
 
 async def listen_on_bus(
-    port: PortAddress, plugins: Iterable[DriverPlugin], clock: Clock, seconds: float
+    port: PortAddress, plugins: Iterable[DriverPlugin], clock: Clock, seconds: float, opener: Opener = open_port
 ) -> AsyncIterator[Heard]:
     """Hear who speaks: press a key on each pad and keypad. Nothing is sent, so a device may say it three times."""
     families: dict[int, tuple[Framing, tuple[str, ...]]] = {}
@@ -88,16 +93,27 @@ async def listen_on_bus(
             families[id(plugin.framing)] = (plugin.framing, (*names, plugin.name))
             deframer.add(plugin.framing)
     known: set[tuple[int, int]] = set()
-    async with await open_port(port, clock) as transport:
+    async with await opener(port, clock) as transport:
         with contextlib.suppress(TimeoutError):
             async with clock.timeout(seconds):
                 while True:
-                    for found in deframer.feed(await transport.read()):
+                    for found in await _frames(transport, deframer, clock):
                         address = found.framing.address_of(found.frame)
                         key = (id(found.framing), address if address is not None else -1)
                         if address is not None and key not in known:
                             known.add(key)
                             yield Heard(families[id(found.framing)][1], address)
+
+
+async def _frames(transport: Transport, deframer: Deframer, clock: Clock) -> list[Found]:
+    """What is whole now; a beginning that noise has made is given up, as the bus does it."""
+    if not deframer.pending:
+        return deframer.feed(await transport.read())
+    try:
+        async with clock.timeout(PARTIAL_FRAME_S):
+            return deframer.feed(await transport.read())
+    except TimeoutError:
+        return deframer.drop_stale()
 
 
 @contextlib.asynccontextmanager
@@ -123,7 +139,7 @@ async def _answers(bus: Bus, plugin: DriverPlugin, address: int, clock: Clock) -
         return False
     line = bus.attach(address, plugin.framing, plugin.bus_gap_s)
     try:
-        await driver.start(_Hasty(line))
+        await driver.start(Hasty(line))
         await driver.poll()
     except TransportError:
         line.check()  # raises when it is the port that is lost

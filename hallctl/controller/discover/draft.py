@@ -47,7 +47,16 @@ class Draft:
     def answered(self, port: str, find: Answered) -> None:
         """A device on a bus that answers its driver."""
         where = f"bus: {self.bus(port)}, address: {find.address}"
-        self._terminals.append(f"  - {{id: {self._id(find.driver)}, driver: {find.driver}, {where}}}")
+        others = ", ".join(self._alike(find.driver))
+        note = f"    # or: {others}" if others else ""
+        self._terminals.append(f"  - {{id: {self._id(find.driver)}, driver: {find.driver}, {where}}}{note}")
+
+    def _alike(self, driver: str) -> list[str]:
+        """Drivers whose devices say the same to the same question: which one it is only a person sees."""
+        known = self.plugins.get(driver)
+        if known is None or known.framing is None:
+            return []
+        return [name for name, other in self.plugins.items() if name != driver and other.framing is known.framing]
 
     def heard(self, port: str, find: Heard) -> None:
         """A device that spoke; which of the family's drivers is meant only a person knows."""

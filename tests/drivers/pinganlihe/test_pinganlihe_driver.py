@@ -14,8 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from hallctl.config.hall import Texts
+from hallctl.config.hall import Window as WindowConfig
 from hallctl.driver import Attachment, Colour, DisplayKind, DisplayMessage
 from hallctl.errors import ConfigError, HallctlError, LocalCodecError, TransportLost, TransportTimeout
+from hallctl.hall import Window
+from hallctl.model import WindowState
 
 CALL = DisplayMessage(DisplayKind.CALL, ("请A001号到3号窗口",), ticket="A001", window="3")
 
@@ -36,21 +40,22 @@ async def test_a_called_ticket_goes_out_as_the_bars_own_call(make_bar: Any, smal
 
 
 @pytest.mark.parametrize(
-    ("kind", "sub"),
+    ("state", "sub"),
     [
-        (DisplayKind.WELCOME, Sub.WELCOME),
-        (DisplayKind.PAUSED, Sub.PAUSE),
-        (DisplayKind.SERVING, Sub.SERVING),
+        (WindowState.WELCOME, Sub.WELCOME),
+        (WindowState.PAUSED, Sub.PAUSE),
+        (WindowState.SERVING, Sub.SERVING),
     ],
 )
 async def test_welcome_pause_and_serving_go_out_as_the_bars_own(
-    kind: DisplayKind, sub: Sub, make_bar: Any, small_bus: Any
+    state: WindowState, sub: Sub, make_bar: Any, small_bus: Any
 ) -> None:
     bar = PingAnLiHeSimulator()
     bus = small_bus(1, bar)
     driver = make_bar()
     await driver.start(bus)
-    await driver.show(DisplayMessage(kind, ("wording of the hall",)))
+    window = Window(WindowConfig(id="w1", label="1"), state, ticket="A001")
+    await driver.show(window.message(Texts()))  # as the hall says it, in the hall's colour of that state
     assert bus.sent[-1] == codec.encode(codec.window_bar(1, sub))
     assert bar.shown.native
 
@@ -270,15 +275,21 @@ def test_the_plugin_asks_the_bus_for_100_ms_between_frames() -> None:
         codec.encode(codec.Frame(0x77, 1, 0)),
         codec.encode(codec.Frame(0x28, 1, 9)),
         codec.encode(codec.Frame(0x28, 1, 1, b"\x64\x00\x03")),
-        b"\x00\x01\x02",
     ],
-    ids=["wrong checksum", "unknown command", "unknown subcommand", "not base 100", "noise"],
+    ids=["wrong checksum", "unknown command", "unknown subcommand", "not base 100"],
 )
 def test_the_simulated_bar_refuses_nonsense_and_does_not_answer(wire: bytes) -> None:
     bar = PingAnLiHeSimulator()
     assert bar.feed(wire) == b""
     assert bar.refused
     assert bar.shown.lines == ("欢迎光临",)
+
+
+def test_frames_of_other_families_on_the_line_are_nothing_to_complain_about() -> None:
+    bar = PingAnLiHeSimulator()
+    for stranger in ("FF 68 02 02 68 01 03 04 16", "00 00 00 00 00 01 5A 30 31 02 41 30 04", "A5 A5 A5 01 00 5A"):
+        assert bar.feed(bytes.fromhex(stranger)) == b""
+    assert bar.refused == []
 
 
 def test_the_simulated_bar_takes_a_frame_in_single_bytes() -> None:
