@@ -112,7 +112,7 @@ async def test_a_pad_can_not_be_exercised_and_says_what_to_do_instead(tmp_path):
         async with box.running():
             ran = await box.hallctl("diagnose", "pad-1", "--exercise", "--json")
     diagnosis, exercise = (json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{"))
-    assert [one["code"] for one in diagnosis["findings"]] == ["device.unproven"]
+    assert [(one["code"], one["weight"]) for one in diagnosis["findings"]] == [("device.unproven", "note")]
     assert exercise["code"] == "exercise.unsupported"
     assert "hallctl rate" in exercise["hint"]
 
