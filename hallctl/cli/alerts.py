@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import getpass
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import click
 
 from hallctl.cli.command import command
+from hallctl.cli.here import read_here
 from hallctl.cli.language import _
-from hallctl.cli.link import Target, link_options, target_of, with_session
+from hallctl.cli.link import Target, link_options, reach, target_of, with_session
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
 from hallctl.cli.words import code_word, explained, status_word
 from hallctl.clock import SystemClock
-from hallctl.fleet import AlertChanged, Change, Gap, HallReader, fetch_evidence
+from hallctl.fleet import AlertChanged, Change, ControllerView, Gap, HallReader, fetch_evidence
 from hallctl.link import Session, Topics
 
 
@@ -41,8 +42,12 @@ def alerts(
             raise click.UsageError(_("Write the options behind '{command}'.").format(command=ctx.invoked_subcommand))
         return EX_OK
     target = target_of(config, broker, site, controller)
+    if not follow:
+        views = reach(target, read_here, lambda session: _read(session, target))
+        _print_open(views, as_json=as_json)
+        return EX_OK
     with contextlib.suppress(asyncio.CancelledError):
-        with_session(target, lambda session: _watch(session, target, follow=follow, as_json=as_json))
+        with_session(target, lambda session: _watch(session, target, as_json=as_json))
     return EX_OK
 
 
@@ -104,15 +109,21 @@ def fetch(
     return EX_OK
 
 
-async def _watch(session: Session, target: Target, *, follow: bool, as_json: bool) -> None:
+async def _read(session: Session, target: Target) -> list[ControllerView]:
+    return list((await _settled(session, target)).controllers.values())
+
+
+async def _watch(session: Session, target: Target, *, as_json: bool) -> None:
+    reader = await _settled(session, target)
+    _print_open(list(reader.controllers.values()), as_json=as_json)
+    await _follow(reader, as_json=as_json)
+
+
+async def _settled(session: Session, target: Target) -> HallReader:
     reader = HallReader(session, SystemClock(), target.site, target.controller)
     await reader.subscribe()
     await reader.settle()
-    opened = [(topics, body) for topics, view in reader.controllers.items() for body in view.alerts.values()]
-    opened.sort(key=lambda pair: str(pair[1].get("raised_at", "")))
-    _print_open(opened, as_json=as_json)
-    if follow:
-        await _follow(reader, as_json=as_json)
+    return reader
 
 
 async def _follow(reader: HallReader, *, as_json: bool) -> None:
@@ -125,7 +136,9 @@ async def _follow(reader: HallReader, *, as_json: bool) -> None:
         _print_change(change, as_json=as_json)
 
 
-def _print_open(opened: list[tuple[Topics, Mapping[str, Any]]], *, as_json: bool) -> None:
+def _print_open(views: Sequence[ControllerView], *, as_json: bool) -> None:
+    opened = [(view.topics, body) for view in views for body in view.alerts.values()]
+    opened.sort(key=lambda pair: str(pair[1].get("raised_at", "")))
     if as_json:
         for topics, body in opened:
             print_json(_described(topics, body))

@@ -8,16 +8,16 @@ from typing import Any
 import click
 from rich.text import Text
 
+from hallctl.cli.here import read_here
 from hallctl.cli.language import _
 from hallctl.cli.link import Target, link_options, reach, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
 from hallctl.cli.words import code_word, explained, status_word
 from hallctl.clock import SystemClock
-from hallctl.fleet import ControllerStatus, ControllerView, HallBook, HallReader, TerminalStatusNow
-from hallctl.link import Message, Session
+from hallctl.fleet import ControllerStatus, ControllerView, HallReader, TerminalStatusNow
+from hallctl.link import Session
 from hallctl.link.configuration import ApplyStatus, Reported
 from hallctl.link.payloads import FaultPayload
-from hallctl.local import LocalClient
 
 _COLOURS = {"online": "green", "offline": "red", "quarantined": "red", "starting": "yellow", "unknown": "yellow"}
 
@@ -31,7 +31,7 @@ def status(*, config: Path | None, broker: str | None, site: str | None, control
     controller is not online. --json prints one document a controller and line.
     """
     target = target_of(config, broker, site, controller)
-    views = reach(target, _read_here, lambda session: _read(session, target))
+    views = reach(target, read_here, lambda session: _read(session, target))
     now = SystemClock().now()
     if not views:
         click.echo(
@@ -51,14 +51,6 @@ def status(*, config: Path | None, broker: str | None, site: str | None, control
     for view in views:
         _show(view, now, as_json=as_json)
     return EX_OK if all(view.status(now).status == "online" for view in views) else EX_FAILED
-
-
-async def _read_here(client: LocalClient) -> list[ControllerView]:
-    """At the box itself: what its daemon would have retained at the broker."""
-    book = HallBook(SystemClock())
-    async for record in client.stream("retained", {}):
-        book.take(Message(record["topic"], record["payload"].encode(), retain=False, qos=0, mid=0))
-    return list(book.controllers.values())
 
 
 async def _read(session: Session, target: Target) -> list[ControllerView]:

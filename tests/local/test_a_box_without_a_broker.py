@@ -1,5 +1,6 @@
 """A box that works alone is used at the box itself: the same commands, over the daemon's socket."""
 
+import asyncio
 import json
 
 import pytest
@@ -44,6 +45,26 @@ async def test_its_commands_are_carried_out_by_the_daemon_that_holds_the_ports(b
     ran = await box.hallctl(*arguments)
     assert (ran.exit_code, ran.stderr) == (0, "")
     assert out in ran.stdout
+
+
+async def test_its_open_alerts_are_shown_and_acknowledged(tmp_path):
+    async with on_tcp(EscposSimulator("paper_out")) as url:
+        box = Box(tmp_path)
+        box.write({"terminals": [{"id": "printer-1", "driver": "escpos", "port": url}]})
+        async with box.running(), asyncio.timeout(30):
+            while not (shown := await box.hallctl("alerts", "--json")).stdout:
+                assert (shown.exit_code, shown.stderr) == (0, "")
+            alert = json.loads(shown.stdout)
+            assert (alert["subject"], alert["state"]) == ("printer-1", "raised")
+            assert (await box.hallctl("alerts", "ack", alert["id"])).exit_code == 0
+            assert json.loads((await box.hallctl("alerts", "--json")).stdout)["state"] == "acknowledged"
+
+
+async def test_a_box_without_an_alert_says_so_and_following_them_wants_a_broker(box):
+    assert (await box.hallctl("alerts")).stdout == "No alert is open.\n"
+    followed = await box.hallctl("alerts", "--follow")
+    assert followed.exit_code == 78
+    assert "names no broker" in followed.stderr
 
 
 async def test_a_command_of_another_box_is_not_given_to_this_one(box):

@@ -184,11 +184,11 @@ class Diagnosis:
             return silent_buses[shared.config.id], PortFacts("", "")
         names = shared.members if shared is not None else (config.id,)
         async with terminals.resting(names, shared.config.id if shared is not None else None):
-            modem, errors = await asyncio.to_thread(uart, line.port.path)
+            seen = await asyncio.to_thread(uart, line.port.path)
             trial = await try_line(line, self._clock, budget_s, taken)
         if shared is not None and not any(one.answered for one in trial.attempts):
             silent_buses[shared.config.id] = trial
-        return trial, PortFacts("", "", modem=modem, errors=errors)
+        return trial, PortFacts("", "", modem=seen.modem, errors=seen.errors)
 
     def _taken(self, config: TerminalConfig, shared: SharedLine | None) -> frozenset[int]:
         document = self._floor.loaded.document
@@ -203,6 +203,9 @@ class Diagnosis:
         supervisors = self._floor.terminals.supervisors
         port = await _port(shared.config.port, extra)
         assert port is not None  # noqa: S101  # a bus has one
+        if shared.bus.is_open and not extra.modem:
+            seen = await asyncio.to_thread(shared.bus.uart)
+            port = replace(port, modem=seen.modem, errors=seen.errors)
         return BusFacts(
             name=shared.config.id,
             port=port,
