@@ -13,7 +13,7 @@ from hallctl.driver import TerminalContext
 from hallctl.errors import TransportLost, TransportUnavailable
 from hallctl.model import TerminalStatus
 from hallctl.terminal import Bus
-from hallctl.transport import PortAddress, null_modem
+from hallctl.transport import PortAddress, Tap, null_modem
 
 
 class Log:
@@ -46,7 +46,7 @@ async def test_terminals_are_asked_as_soon_as_their_bus_is_open_and_lost_as_soon
     bus = Bus("line", PortAddress.parse("tcp://line:4001"), clock, Log(), open_port, plugged=plugged_in.is_set)
     terminal = Terminal(id="bar-3", driver="pinganlihe", bus="line", address=3)
     driver = PLUGIN.make(TerminalContext("bar-3", clock, Log(), nobody), PLUGIN.options())
-    connect, _line = connect_to(terminal, PLUGIN, {"line": bus}, clock)
+    connect, _line = connect_to(terminal, PLUGIN, {"line": bus}, clock, Tap("bar-3", clock))
     wiring = {"buses": {"line": bus}, "clock": clock, "log": Log(), "on_state": nobody, "waiting_limit": 4}
     supervisor = supervise(terminal, driver, connect, **wiring)
     tasks = [asyncio.create_task(work) for work in (device(), bus.run(), supervisor.run())]

@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from hallctl.clock import Clock, SystemClock
-from hallctl.errors import LocalError, RequestRefused
+from hallctl.errors import LocalError, OutboxError, RequestRefused
 from hallctl.link import CommandIntake
 from hallctl.local import Hello, LocalClient, LocalServer, server, session, socket_path, socket_paths
 from hallctl.local.listening import listen
@@ -216,6 +216,17 @@ async def test_more_clients_than_there_are_places_are_told_so(bench, monkeypatch
         with pytest.raises(LocalError, match="too many clients") as refused:
             await LocalClient.connect(bench.path)
     assert refused.value.code == "local.busy"
+
+
+async def test_a_command_that_can_not_be_recorded_is_not_carried_out_and_said_to_have_failed(bench, monkeypatch):
+    async def refuse(_command):
+        raise OutboxError("the event log can't be used: disk full", hint="check free space")
+
+    monkeypatch.setattr(bench.outbox, "begin_command", refuse)
+    async with await LocalClient.connect(bench.path) as client:
+        reply = await client.command("ticket.print", {})
+    assert (reply.state, reply.code, reply.hint) == (ReplyState.FAILED, "outbox.error", "check free space")
+    assert bench.handled == []
 
 
 async def test_a_command_goes_on_when_its_client_goes(bench):
