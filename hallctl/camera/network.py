@@ -4,15 +4,34 @@ Both answer the same to five digits; ONNX Runtime takes less than half the proce
 the extra ``edge``; a box without it only works harder.
 """
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Standard error goes nowhere: where a service sees no /proc/cpuinfo (ProcSubset=pid), ONNX Runtime says so five
+    times while it is loaded, before it can be told not to. It finds out what it needs all the same."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 try:
-    import onnxruntime
-except ImportError:  # not on this box, or not for its C library
+    with _unheard():
+        import onnxruntime
+except (ImportError, OSError):  # not on this box, or not for its C library
     onnxruntime = None
 
 Array = npt.NDArray[Any]  # of float32

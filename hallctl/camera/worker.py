@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,29 @@ def open_stream(stream: Stream) -> Any:
     return source
 
 
+def packets_of(source: Any, *, live: bool) -> Iterator[Any]:
+    """The packets of its picture. Raises what PyAV raises, and ``TimeoutError`` for a camera that went silent.
+
+    FFmpeg has a limit of its own for silence, and calls it an error of reading, or the end, where it is the first to
+    notice.
+    """
+    asked = time.monotonic()
+    try:
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size == 0 and live and _was_silent(asked):
+                raise TimeoutError
+            yield packet
+            asked = time.monotonic()
+    except av.FFmpegError as exc:
+        if live and _was_silent(asked):
+            raise TimeoutError from exc
+        raise
+
+
+def _was_silent(since: float) -> bool:
+    return time.monotonic() - since >= 0.9 * READ_TIMEOUT_S
+
+
 def watch(job: Job, commands: "queue.SimpleQueue[dict[str, Any]]") -> None:
     """Watch until the stream ends; raises what PyAV raises."""
     watcher = Watcher(job, load_detector(Path(job.model), kind=job.model_kind, sha256=job.model_sha256), say)
@@ -55,7 +79,7 @@ def watch(job: Job, commands: "queue.SimpleQueue[dict[str, Any]]") -> None:
     if job.record is not None:
         threading.Thread(target=record_for_ever, args=(job, job.record, watcher.tape), daemon=True).start()
     pace = _Pace() if Path(job.watch.url).is_file() else None
-    for packet in source.demux(source.streams.video[0]):
+    for packet in packets_of(source, live=pace is None):
         if pace is not None:
             pace.wait(packet)
         watcher.take(packet, time.time())
@@ -74,7 +98,7 @@ def record_for_ever(job: Job, stream: Stream, tape: Tape) -> None:
             if told:
                 say("recording", code="", message="", hint="")
             pause_s, told = RETRY_FIRST_S, ""
-            for packet in source.demux(source.streams.video[0]):
+            for packet in packets_of(source, live=not Path(stream.url).is_file()):
                 if packet.size:
                     tape.add(packet, time.time())
             code, message, hint = "camera.ended", "the stream has ended", ""

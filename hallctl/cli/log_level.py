@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from hallctl.cli.command import ask, print_reply
+from hallctl.cli.language import _
 from hallctl.cli.link import link_options, target_of
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time
 from hallctl.link.result_data import LogLevelResult
@@ -48,6 +49,9 @@ def log_level(
         print_reply(reply, as_json=as_json)
         return EX_OK if reply.state is ReplyState.SUCCEEDED else EX_FAILED
     result = LogLevelResult.model_validate(reply.data)
-    until = f" until {local_time(result.until)}" if result.until else ""
-    click.echo(f"{result.terminal or 'everything'} is logged from level {result.level} on{until}")
+    subject = result.terminal or _("everything")
+    words = _("{subject} is logged from level {level} on")
+    if result.until is not None:
+        words = _("{subject} is logged from level {level} on until {time}")
+    click.echo(words.format(subject=subject, level=result.level, time=local_time(result.until)))
     return EX_OK

@@ -22,6 +22,7 @@ COMMANDS = (
     "top",
     "trace",
     "log-level",
+    "support-bundle",
     "ticket",
     "printer",
     "call",

@@ -20,7 +20,7 @@ from hallctl.controller.evidence import EvidenceStore
 from hallctl.controller.postroom import ChildEnded, ClipFailed, ClipTaken, PostRoom
 from hallctl.controller.proof import Proof
 from hallctl.driver import Camera, CaptureSpec, TerminalContext
-from hallctl.errors import RequestRefused
+from hallctl.errors import ConfigError, Fault, RequestRefused
 from hallctl.hall import Window
 from hallctl.model import AlertKind, Event, EventType, Evidence, FaultReport, JsonObject, TerminalStatus, WindowState
 from hallctl.outbox import Outbox
@@ -273,15 +273,18 @@ class Attendance:
         references = self._config.state_dir / "cameras"
         for folder in (self._folder, references):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return camera_job(
-            self._rules,
-            posts_of(self._zones, camera),
-            spec,
-            model=find_model(self._config.model),
-            evidence=self._folder,
-            free_bytes=self._config.limits.evidence_free_mib * MIB,
-            reference=references / f"{camera}.npy",
-        )
+        try:
+            return camera_job(
+                self._rules,
+                posts_of(self._zones, camera),
+                spec,
+                model=find_model(self._config.model),
+                evidence=self._folder,
+                free_bytes=self._config.limits.evidence_free_mib * MIB,
+                reference=references / f"{camera}.npy",
+            )
+        except ConfigError as exc:
+            raise Fault("camera.model", exc.message, hint=exc.hint) from exc
 
     async def _restore(self) -> None:
         now = self._clock.now()

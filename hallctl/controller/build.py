@@ -21,12 +21,13 @@ from hallctl.controller.loglevel import LogLevelDesk
 from hallctl.controller.observing import Observing
 from hallctl.controller.parts import broker_settings
 from hallctl.controller.printing import TICKET_EVENTS
+from hallctl.controller.recollection import Recollection
 from hallctl.controller.standing import Standing
 from hallctl.controller.watch import first_pass
 from hallctl.link import CommandIntake, Echo, Lease, Progress, Topics, Uplink
 from hallctl.link.configuration import Reported
 from hallctl.local import Hello, LocalServer, socket_path
-from hallctl.logs import LEVELS
+from hallctl.logs import LEVELS, RECENT
 from hallctl.model import Alert, Command, Event, EventType, Reply, ReplyState, TerminalState, TerminalStatus
 from hallctl.outbox import Outbox, Quota
 from hallctl.twin import Beginning, Twin, TwinStore
@@ -228,6 +229,9 @@ class Controller:
         hello = Hello(site=known.site, controller=known.controller, version=__version__, boot=known.boot)
         local = LocalServer(socket_path(config.state_dir), hello, self._intake, clock=self._clock, log=self._log)
         local.stream("retained", self._standing.stream)
+        remembered = Recollection(self._outbox, RECENT)
+        local.stream("recent-log", remembered.log_lines)
+        local.stream("recent-events", remembered.entries)
         return local
 
     def _certificates(self) -> list[Coroutine[Any, Any, None]]:

@@ -30,6 +30,7 @@ from hallctl.terminal.deframe import Deframer, Found
 from hallctl.terminal.request import Request, RequestQueue
 from hallctl.terminal.wire import Wire, WireOptions
 from hallctl.transport import PortAddress, Tap, TappedTransport, Transport, is_plugged, open_port
+from hallctl.transport.uart import UartState
 
 Opener = Callable[[PortAddress, Clock], Awaitable[Transport]]
 
@@ -85,6 +86,10 @@ class Bus:
     def is_open(self) -> bool:
         """Whether the port is open now."""
         return self._reason is None
+
+    def uart(self) -> UartState:
+        """What the open port itself knows of the line; empty while it is closed. May take some milliseconds."""
+        return self._wire.uart() if self._wire is not None and self.is_open else UartState()
 
     def attach(self, address: int, framing: Framing, gap_s: float, tap: Tap | None = None) -> BusLine:
         """Give out one address, whose share of the bytes ``tap`` sees.

@@ -7,6 +7,7 @@ from hallctl.clock import Clock
 from hallctl.errors import TransportLost
 from hallctl.transport import PortAddress, Transport
 from hallctl.transport.serial_settings import SerialSettings
+from hallctl.transport.uart import UartState
 
 WRITE_TIMEOUT_S = 5.0
 _ROUNDS_OF_PATIENCE = 20  # on a bus that is never quiet a frame goes out all the same
@@ -70,6 +71,10 @@ class Wire:
         except TimeoutError:
             return None
         return self._without_echo(data)
+
+    def uart(self) -> UartState:
+        """What the port itself knows of the line."""
+        return self._transport.uart()
 
     def keep_quiet(self, gap_s: float) -> None:
         """Nothing is sent for so long from now."""

@@ -4,6 +4,7 @@ A file that was cut off, or that somebody has edited, is read as far as it can b
 The header holds no secret: a port is written without a name or password.
 """
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +56,15 @@ class TraceWriter:
     def _line(self, value: BaseModel) -> None:
         self._file.write(value.model_dump_json() + "\n")
         self._file.flush()
+
+
+def trace_text(header: TraceHeader, records: Iterable[TraceRecord]) -> str:
+    """A whole file."""
+    file = io.StringIO()
+    writer = TraceWriter(file, header)
+    for record in records:
+        writer.write(record)
+    return file.getvalue()
 
 
 def read_trace(lines: Iterable[str]) -> TraceReading:

@@ -7,6 +7,7 @@ from typing import Self
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from hallctl.errors import ConfigError
+from hallctl.transport.uart import UartState
 
 SCHEMES = ("tcp", "rfc2217", "serial", "file", "input", "usb", "usblp")
 _NETWORK = ("tcp", "rfc2217")
@@ -96,6 +97,10 @@ class Transport(ABC):
     async def drain_input(self) -> bytes:
         """Take what has already arrived without waiting (default: nothing)."""
         return b""
+
+    def uart(self) -> UartState:
+        """The modem's wires and the counters of damaged bytes, where the port has them; may take some milliseconds."""
+        return UartState()
 
     async def __aenter__(self) -> Self:
         return self

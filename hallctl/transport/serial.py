@@ -24,6 +24,7 @@ from hallctl.transport.base import PortAddress, Transport
 from hallctl.transport.serial_settings import SerialSettings
 from hallctl.transport.threads import Write, settle
 from hallctl.transport.tty import close_pyserial, open_pyserial
+from hallctl.transport.uart import UartState, read_uart
 
 OPEN_TIMEOUT_S = 5.0
 INPUT_LIMIT = 65536  # bytes kept for a reader who doesn't come; then the kernel's own buffer fills
@@ -47,6 +48,7 @@ class SerialTransport(Transport):
         self._writes: deque[Write] = deque()
         self._closing = False
         self._lost: str | None = None
+        self._descriptor = -1  # of the open port; the thread closes it
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._own_port, name=f"serial {address.path}", daemon=True)
 
@@ -89,6 +91,11 @@ class SerialTransport(Transport):
             self._writes.append(job)
         self._wake()
         await job.done
+
+    def uart(self) -> UartState:
+        """Asked while the thread can't close the port."""
+        with self._lock:
+            return read_uart(self._descriptor) if self._descriptor >= 0 else UartState()
 
     async def close(self) -> None:
         """Give the port back; what has not left yet is thrown away. A thread that hangs is left behind after 1 s."""
@@ -134,12 +141,16 @@ class SerialTransport(Transport):
         except HallctlError as exc:
             self._end(partial(settle, self._opened, exc))
             return
+        with self._lock:
+            self._descriptor = port.fileno()
         self._tell(partial(settle, self._opened))
         reason = "the port is closed"
         try:
             self._move_bytes(port.fileno())
         except OSError as exc:
             reason = f"unplugged? {exc.strerror or exc}"
+        with self._lock:
+            self._descriptor = -1
         close_pyserial(port)
         self._end(partial(self._fail_writes, reason), reason)
 

@@ -15,6 +15,7 @@ from typing import Self
 from hallctl.clock import Clock
 from hallctl.errors import TransportError
 from hallctl.transport.base import PortAddress, Transport
+from hallctl.transport.uart import UartState
 
 KEEP_CHUNKS = 512
 KEEP_BYTES = 64 * 1024
@@ -218,6 +219,10 @@ class TappedTransport(Transport):
         data = await self._inner.drain_input()
         self._tap.received(data)
         return data
+
+    def uart(self) -> UartState:
+        """As the port behind it."""
+        return self._inner.uart()
 
     async def close(self) -> None:
         """As the port's own."""

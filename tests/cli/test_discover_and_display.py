@@ -18,12 +18,14 @@ from hallctl_drivers.onbon_bx.sim import OnbonSimulator
 from hallctl_drivers.pinganlihe.sim import PingAnLiHeSimulator
 
 from hallctl.cli.main import cli
+from hallctl.clock import SystemClock
 from hallctl.config import load_hall
-from hallctl.controller.discover import Answered, Draft, LocalPort, NetworkFind, hosts_of
+from hallctl.controller.discover import Answered, Draft, Heard, LocalPort, NetworkFind, hosts_of, listen_on_bus
 from hallctl.controller.discover.local import local_ports
 from hallctl.driver import load_driver, on_pty, on_tcp
 from hallctl.driver.hallcheck import check_hall
 from hallctl.errors import ConfigError
+from hallctl.transport import PortAddress, null_modem
 
 
 def discover(*args: str) -> subprocess.CompletedProcess[str]:
@@ -102,6 +104,20 @@ def test_devices_that_answer_nothing_are_found_by_their_key_presses(tmp_path):
     assert heard == {7: ["ff68-pad", "ff68-keypad"], 0x87: ["ff68-pad", "ff68-keypad"]}
 
 
+async def test_noise_that_begins_like_a_frame_does_not_swallow_the_key_press_behind_it():
+    near, far = null_modem()
+
+    async def open_port(_address, _clock):
+        return near
+
+    await far.write(bytes.fromhex("FF 68 20 20 68") + ff68.key_press(7, "", ff68.KEY_CALL).to_bytes())
+    finds = listen_on_bus(
+        PortAddress.parse("tcp://line:4001"), [load_driver("ff68-keypad")], SystemClock(), 60, open_port
+    )
+    assert await anext(finds) == Heard(("ff68-keypad",), 7)
+    await finds.aclose()
+
+
 def test_network_devices_are_found_by_what_they_answer_and_not_by_an_open_port(tmp_path):
     printer, board, stranger = EscposSimulator(), OnbonSimulator(), EscposSimulator("mute")
 
@@ -164,10 +180,18 @@ def test_local_ports_have_names_that_stay(tmp_path):
         ("serial/by-path", "pci-0-usb-0:2:1.0", "ttyUSB0"),
         ("input/by-id", "usb-Pad-event-kbd", "event3"),
         ("input/by-id", "usb-Pad-event-mouse", "event4"),
+        ("input/by-path", "pci-0-usb-0:3:1.0-event-kbd", "event3"),
+        ("input/by-path", "pci-0-usb-0:4:1.0-event-kbd", "event5"),  # its twin has the name under by-id
+        ("input/by-id", "usb-Five_Keys-event-if00", "event6"),
+        ("input/by-id", "usb-Volume-event-if01", "event7"),
     ):
         (dev / folder).mkdir(parents=True, exist_ok=True)
         (dev / node).touch()
         (dev / folder / name).symlink_to(dev / node)
+    inputs = tmp_path / "inputs"
+    for event, keys in (("event6", "7c"), ("event7", "3e000 0 0 0")):  # 1 to 5, and keys of a headset
+        (inputs / event / "device/capabilities").mkdir(parents=True)
+        (inputs / event / "device/capabilities/key").write_text(f"{keys}\n")
     for socket, serial in (("1-1", "A1"), ("1-2", ""), ("1-3", "TWIN"), ("1-4", "TWIN")):
         folder = sysfs / socket
         (folder / f"{socket}:1.0").mkdir(parents=True)
@@ -175,7 +199,7 @@ def test_local_ports_have_names_that_stay(tmp_path):
         values = {"idVendor": "0483", "idProduct": "5743", "busnum": "1", "devnum": "2", "serial": serial}
         for name, value in values.items():
             (folder / name).write_text(f"{value}\n")
-    ports = local_ports(dev, sysfs)
+    ports = local_ports(dev, sysfs, inputs)
     assert [(port.kind, port.port) for port in ports] == [
         ("serial", f"serial://{dev}/serial/by-id/usb-FTDI_A1-if00?baud=9600"),
         ("serial", f"serial://{dev}/serial/by-path/pci-0-usb-0:2:1.0?baud=9600"),
@@ -183,7 +207,9 @@ def test_local_ports_have_names_that_stay(tmp_path):
         ("printer", "usb://0483:5743?socket=1-2"),
         ("printer", "usb://0483:5743?socket=1-3"),
         ("printer", "usb://0483:5743?socket=1-4"),
+        ("keyboard", f"input://{dev}/input/by-id/usb-Five_Keys-event-if00"),
         ("keyboard", f"input://{dev}/input/by-id/usb-Pad-event-kbd"),
+        ("keyboard", f"input://{dev}/input/by-path/pci-0-usb-0:4:1.0-event-kbd"),
     ]
 
 

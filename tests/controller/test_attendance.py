@@ -14,12 +14,12 @@ from hallctl.camera.retention import Retention
 from hallctl.camera.runner import Observation
 from hallctl.clock import ManualClock
 from hallctl.config import ControllerConfig, HallDocument
-from hallctl.controller import proof
+from hallctl.controller import attendance, proof
 from hallctl.controller.alerts import AlertBook
 from hallctl.controller.attendance import Attendance
 from hallctl.controller.evidence import EvidenceStore
 from hallctl.driver import Camera, CaptureSpec, StreamSpec, TerminalContext
-from hallctl.errors import RequestRefused
+from hallctl.errors import Fault, RequestRefused
 from hallctl.hall import Hall
 from hallctl.model import (
     AlertKind,
@@ -485,3 +485,10 @@ async def test_a_moved_camera_is_accepted_by_name(bench):
     assert bench.runner.accepted
     with pytest.raises(RequestRefused, match="no camera"):
         bench.attendance.accept_scene("camera-9")
+
+
+async def test_a_camera_without_a_detector_model_says_so_by_its_code(bench, monkeypatch):
+    monkeypatch.setattr(attendance, "find_model", lambda _named: None)
+    with pytest.raises(Fault, match="no detector model") as caught:
+        bench.attendance._job("camera-1", FakeCamera().capture())
+    assert caught.value.code == "camera.model"

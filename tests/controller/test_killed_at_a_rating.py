@@ -52,6 +52,15 @@ async def until(condition):
             await asyncio.sleep(0.02)
 
 
+async def said_until(pad, condition):
+    """A pad that does not give up: the daemon may not have opened the port yet."""
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.2)
+            pad._attempts = 0
+            pad.tick()
+
+
 def ratings(folder):
     with contextlib.closing(sqlite3.connect(f"file:{folder}/state/outbox.db?mode=ro", uri=True)) as log:
         rows = log.execute("SELECT body FROM log WHERE type = 'rating.given'").fetchall()
@@ -67,16 +76,10 @@ async def test_what_a_pad_said_is_on_disk_before_it_thanks_and_the_next_daemon_h
             await until((tmp_path / "state/outbox.db").exists)
             pad.evaluating = True
             pad.press(3)
-            while not ratings(tmp_path):
-                await asyncio.sleep(0.2)
-                pad.tick()  # the daemon may not have opened the port yet
-                pad._attempts = 0
+            await said_until(pad, lambda: ratings(tmp_path))
         assert (ratings(tmp_path), pad.thanked) == ([5], 0)
         async with daemon(tmp_path, dies=False):
-            while not pad.thanked:
-                await asyncio.sleep(0.2)
-                pad.tick()
-                pad._attempts = 0
+            await said_until(pad, lambda: pad.thanked)
     assert set(ratings(tmp_path)) == {5}
 
 

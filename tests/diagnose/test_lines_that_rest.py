@@ -11,6 +11,8 @@ from local_box import Box
 from hallctl.clock import SystemClock
 from hallctl.controller.diagnosis import desk, trial
 from hallctl.driver import load_driver, on_pty
+from hallctl.link.payloads import MAX_REPLY_BYTES, reply_envelope
+from hallctl.model import Identity, Reply, ReplyState
 from hallctl.transport import PortAddress
 
 
@@ -91,3 +93,17 @@ async def test_two_who_ask_at_once_are_answered_one_after_the_other(tmp_path, mo
         async with box.running():
             both = await asyncio.gather(*(box.diagnosis("p1") for _ in range(2)))
     assert [one["findings"][0]["code"] for one in both] == ["line.silent", "line.silent"]
+
+
+async def test_a_box_with_hundreds_of_troubles_still_fits_one_reply(tmp_path):
+    box = Box(tmp_path)
+    bars = [bar(f"bar-{number}", number) for number in range(1, 100)]
+    printers = [{**printer(f"tcp://127.0.1.{number}:9"), "id": f"printer-{number}"} for number in range(100)]
+    gone = on_line("/dev/serial/by-id/usb-gone", *bars)
+    box.write({"buses": gone["buses"], "terminals": [*gone["terminals"], *printers]})
+    async with box.running():
+        found = await box.diagnosis(None)
+    reply = reply_envelope(Reply("c-1", ReplyState.SUCCEEDED, data=found), Identity("hall", "box"), SystemClock().now())
+    assert len(reply.encode(MAX_REPLY_BYTES)) > 0
+    assert found["findings"][0]["code"] == "port.absent"
+    assert len([one for one in found["findings"] if one["code"] == "port.refused"]) == 100

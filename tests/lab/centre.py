@@ -39,7 +39,8 @@ class Centre:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="centre", protocol=mqtt.MQTTv5)
         self._client.username_pw_set("box-1", PASSWORD)
         self._client.on_message = self._note
-        self._client.on_connect = lambda client, *_rest: client.subscribe([(one, 1) for one in filters()])
+        heard = [(one, 1) for one in (*filters(), TOPICS.reply("+"))]
+        self._client.on_connect = lambda client, *_rest: client.subscribe(heard)
         until("the broker listens", self._connects, seconds=20)
         self._client.loop_start()
 

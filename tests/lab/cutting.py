@@ -47,7 +47,11 @@ def at_the_end(box: Box) -> None:
 def _cut(box: Box, name: str, moment: Callable[[list[str]], bool]) -> None:
     """Let the box work, cut its power at that moment, and hold everything against what the centre had been told."""
     tickets, others = _work(box, name)
-    until("the moment has come", lambda: moment([*tickets, *others]))
+    try:
+        until("the moment has come", lambda: moment([*tickets, *others]))
+    except AssertionError as exc:
+        said = {one: [str(reply.state) for reply in box.centre.replies[one]] for one in [*tickets, *others]}
+        raise AssertionError(f"{exc}: {box.device('look')}; {said}") from None
     box.cut()
     accepted = {one for one in [*tickets, *others] if box.centre.replies[one]}
     final = {one: reply for one in accepted if (reply := box.centre.final(one))}

@@ -1,12 +1,13 @@
 """A diagnosis for people: the cause, what to do, what else there is, then the facts."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import click
 
 from hallctl.cli.language import _, language, marked
-from hallctl.cli.output import print_table
+from hallctl.cli.output import local_time, print_table
 from hallctl.driver.book import explain
 from hallctl.faultbook import ENGLISH
 
@@ -44,7 +45,7 @@ def _lines(finding: Mapping[str, Any]) -> Iterator[str]:
 def _well(found: Mapping[str, Any]) -> str:
     terminal = found.get("terminal")
     if terminal is not None:
-        since = found["facts"].get(terminal, {}).get("since", "")
+        since = _when(found["facts"].get(terminal, {}).get("since", ""))
         return _("{terminal} works: online since {since}").format(terminal=terminal, since=since)
     box = found["box"]
     return _("{site}/{controller}: all is well").format(site=box["site"], controller=box["controller"])
@@ -61,12 +62,17 @@ def facts_of(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _terminal(facts)
 
 
+def _when(text: str) -> str:
+    """A moment of the box, in the time zone of whoever reads it, as everywhere in the command line."""
+    return local_time(datetime.fromisoformat(text)) if text else ""
+
+
 def _box(box: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not box:
         return
     yield marked("daemon"), f"hallctl {box['version']}, {box['site']}/{box['controller']}"
     trusted = ", trust_clock" if box["clock_trusted"] else ""
-    yield marked("clock"), f"{box['now']}, {'synchronised' if box['clock'] else 'not synchronised'}{trusted}"
+    yield marked("clock"), f"{_when(box['now'])}, {'synchronised' if box['clock'] else 'not synchronised'}{trusted}"
     state = "connected" if box["connected"] else box["link_message"] or "not connected yet"
     yield marked("broker"), f"{box['broker']}: {state}" if box["broker"] else "none: the box works alone"
     yield marked("events that wait"), str(box["unsent"]) if box["unsent"] and box["broker"] else ""
@@ -78,7 +84,7 @@ def _box(box: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _terminal(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     reason = f", {facts['reason']}" if facts["reason"] else ""
-    state = f"{facts['status']}{reason} since {facts['since']} (driver {facts['driver'] or 'unknown'})"
+    state = f"{facts['status']}{reason} since {_when(facts['since'])} (driver {facts['driver'] or 'unknown'})"
     yield marked("state"), state if facts["since"] else ""  # from outside nobody knows it
     yield marked("what it says now"), facts["answer"]
     yield marked("what it said of itself"), ", ".join(f"{name}={value}" for name, value in facts["info"].items())
@@ -99,7 +105,7 @@ def _terminal(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
     for one in facts["history"][-8:]:
         told = "  ".join(filter(None, (one["status"], one["reason"], one["faults"], one["message"])))
-        yield marked("history"), f"{one['at']}  {told}"
+        yield marked("history"), f"{_when(one['at'])}  {told}"
 
 
 def _port(port: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from hallctl.cli.language import _
 from hallctl.cli.output import EX_FAILED, EX_OK, json_option, local_time
 from hallctl.cli.trace.live import explainer_of
 from hallctl.cli.trace.words import print_raw, print_told
@@ -31,7 +32,7 @@ def decode(*, file: Path, driver: str | None, raw: bool, whole: bool, as_json: b
             print_told(decoder.feed(record), as_json=as_json, whole=whole)
         print_told(decoder.end(), as_json=as_json, whole=whole)
     for problem in reading.problems:
-        click.echo(f"warning: {file}: {problem}", err=True)
+        click.echo(_("warning: {file}: {problem}").format(file=file, problem=problem), err=True)
     return EX_FAILED if reading.problems else EX_OK
 
 
@@ -40,7 +41,9 @@ def _read(file: Path) -> TraceReading:
         with file.open(encoding="utf-8", errors="replace") as opened:
             return read_trace(opened)
     except OSError as exc:
-        raise HallctlError(f"{file}: {exc.strerror or exc}", hint="name a file of `hallctl trace --to FILE`") from exc
+        raise HallctlError(
+            f"{file}: {exc.strerror or exc}", hint=_("name a file of `hallctl trace TERMINAL --to FILE`")
+        ) from exc
 
 
 def _title(header: TraceHeader) -> str:

@@ -9,6 +9,7 @@ import click
 
 from hallctl import __version__
 from hallctl.cli.asking import Ask, with_asker
+from hallctl.cli.language import _
 from hallctl.cli.link import Target, link_options, target_of
 from hallctl.cli.output import EX_OK
 from hallctl.cli.trace.words import print_raw, print_told
@@ -113,8 +114,12 @@ def _sink(target: Target, terminal: str, file: Path) -> Iterator[Sink]:
         try:
             yield take
         finally:
-            lost = f", {missed} missing" if missed else ""
-            click.echo(f"{count} records{lost} in {file}; `hallctl trace decode {file}` shows them", err=True)
+            words = _("{count} records in {file}; `hallctl trace decode {file}` shows them").format(
+                count=count, file=file
+            )
+            click.echo(words, err=True)
+            if missed:
+                click.echo(_("warning: {count} records are missing").format(count=missed), err=True)
 
 
 @contextlib.contextmanager
@@ -123,9 +128,11 @@ def _opened(file: Path) -> Iterator[TextIO]:
         with file.open("x", encoding="utf-8") as opened:
             yield opened
     except FileExistsError as exc:
-        raise HallctlError(f"{file} is there already", hint="name another file, or remove it first") from exc
+        raise HallctlError(
+            _("{file} is there already").format(file=file), hint=_("name another file, or remove it first")
+        ) from exc
     except OSError as exc:
-        raise HallctlError(f"{file}: {exc.strerror or exc}", hint="name a file in a folder of yours") from exc
+        raise HallctlError(f"{file}: {exc.strerror or exc}", hint=_("name a file in a folder of yours")) from exc
 
 
 def _header(target: Target, terminal: str, result: TraceResult) -> TraceHeader:
@@ -147,8 +154,8 @@ def explainer_of(driver: str) -> Callable[[], Explainer] | None:
     try:
         found = load_driver(driver).explain
     except DriverLoadError as exc:
-        click.echo(f"warning: frames are shown in hex: {exc.message}", err=True)
+        click.echo(_("warning: frames are shown in hex: {why}").format(why=exc.message), err=True)
         return None
     if found is None:
-        click.echo(f"warning: frames are shown in hex: driver {driver} explains none", err=True)
+        click.echo(_("warning: frames are shown in hex: driver {driver} explains none").format(driver=driver), err=True)
     return found

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import click
 
+from hallctl.cli.language import _
 from hallctl.cli.output import print_json
 from hallctl.link.result_data import TraceRecord
 from hallctl.trace import Told
@@ -44,7 +45,7 @@ def _rows(raw: bytes, *, whole: bool) -> list[str]:
     shown = starts if whole or len(starts) <= _ROWS else starts[: _ROWS - 1]
     lines = [_row(raw[start : start + _ROW]) for start in shown]
     left = len(raw) - len(shown) * _ROW
-    return [*lines, f"{_INDENT}... {left} bytes more (--whole)"] if left > 0 else lines
+    return [*lines, _INDENT + _("... {count} bytes more (--whole)").format(count=left)] if left > 0 else lines
 
 
 def _row(raw: bytes) -> str:

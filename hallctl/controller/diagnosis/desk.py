@@ -1,8 +1,10 @@
 """The command ``terminal.diagnose``: facts are gathered, then judged; devices are asked in their turn."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hallctl.clock import Clock
 from hallctl.config import ControllerConfig
@@ -27,7 +29,7 @@ from hallctl.transport.tap import Direction, Tap
 
 BUDGET_S = 40.0  # of all trials of one question
 ASKED_S = 5.0  # how long a device that works may take to be polled
-FACTS_KEPT = 64  # terminals of a box whose facts go with the findings: a reply has 128 KiB
+FACTS_BYTES = 64 * 1024  # of terminals, beside the findings: a reply has 128 KiB
 BYTES_SHOWN = 48
 AT_WORK, LOOK_S = "it is at work", 0.05
 _WORTH_A_TRIAL = frozenset({"device.mute", "device.garbage", "device.mismatch"})
@@ -69,7 +71,7 @@ class Diagnosis:
             "terminal": terminal,
             "findings": [one.to_dict() for one in judged],
             "box": box.to_dict(),
-            "facts": {one.terminal: one.to_dict() for one in _most_telling(facts)},
+            "facts": _fitting(facts),
         }
 
     async def _facts_of(self, names: Sequence[str], *, probe: bool) -> list[TerminalFacts]:
@@ -182,11 +184,11 @@ class Diagnosis:
             return silent_buses[shared.config.id], PortFacts("", "")
         names = shared.members if shared is not None else (config.id,)
         async with terminals.resting(names, shared.config.id if shared is not None else None):
-            modem, errors = await asyncio.to_thread(uart, line.port.path)
+            seen = await asyncio.to_thread(uart, line.port.path)
             trial = await try_line(line, self._clock, budget_s, taken)
         if shared is not None and not any(one.answered for one in trial.attempts):
             silent_buses[shared.config.id] = trial
-        return trial, PortFacts("", "", modem=modem, errors=errors)
+        return trial, PortFacts("", "", modem=seen.modem, errors=seen.errors)
 
     def _taken(self, config: TerminalConfig, shared: SharedLine | None) -> frozenset[int]:
         document = self._floor.loaded.document
@@ -201,6 +203,9 @@ class Diagnosis:
         supervisors = self._floor.terminals.supervisors
         port = await _port(shared.config.port, extra)
         assert port is not None  # noqa: S101  # a bus has one
+        if shared.bus.is_open and not extra.modem:
+            seen = await asyncio.to_thread(shared.bus.uart)
+            port = replace(port, modem=seen.modem, errors=seen.errors)
         return BusFacts(
             name=shared.config.id,
             port=port,
@@ -233,6 +238,14 @@ def _last_bytes(tap: Tap | None) -> tuple[dict[str, str], ...]:
     )
 
 
-def _most_telling(facts: Sequence[TerminalFacts]) -> list[TerminalFacts]:
-    """Those with troubles first; a box with hundreds of terminals does not fit a reply."""
-    return sorted(facts, key=lambda one: one.status == "online" and not one.faults)[:FACTS_KEPT]
+def _fitting(facts: Sequence[TerminalFacts]) -> dict[str, Any]:
+    """Those with troubles first, as many as a reply has room for."""
+    found: dict[str, Any] = {}
+    room = FACTS_BYTES
+    for one in sorted(facts, key=lambda one: one.status == "online" and not one.faults):
+        told = one.to_dict()
+        room -= len(json.dumps(told, default=str))
+        if room < 0 and found:
+            break
+        found[one.terminal] = told
+    return found

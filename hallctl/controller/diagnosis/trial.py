@@ -4,11 +4,7 @@ Whoever calls has seen to it that nobody else uses the port meanwhile (``Termina
 """
 
 import asyncio
-import contextlib
-import fcntl
 import os
-import struct
-import termios
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,14 +18,13 @@ from hallctl.errors import CodecError, HallctlError, TransportError
 from hallctl.terminal.bus import Bus
 from hallctl.transport import PortAddress, Transport, open_port
 from hallctl.transport.serial_settings import SerialSettings
+from hallctl.transport.uart import UartState, read_uart
 
 RATES = (9600, 19200, 38400, 115200, 57600, 4800, 2400, 1200)
 FORMS = (("none", "8"), ("even", "8"), ("odd", "8"), ("even", "7"))
 ATTEMPT_S = 1.2  # one setting, its questions and their repeats
 PATIENCE_S = 0.3  # for one answer
 LETTERS = {"none": "N", "even": "E", "odd": "O"}
-TIOCGICOUNT = 0x545D  # asm-generic/ioctls.h
-_MODEM = {"CTS": termios.TIOCM_CTS, "DSR": termios.TIOCM_DSR, "CD": termios.TIOCM_CAR, "RI": termios.TIOCM_RI}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +54,19 @@ async def try_line(line: Line, clock: Clock, budget_s: float, taken: frozenset[i
     until = clock.monotonic() + budget_s
     for one in _variants(line, taken, attempts):
         if clock.monotonic() >= until:
-            return Trial(shown, tuple(attempts), "there was no time for more")
+            return _told_short(line, shown, attempts, "there was no time for more")
         attempts.append(await _attempt(one, clock))
         if attempts[-1].answered:
             break
-    return Trial(shown, tuple(attempts))
+    return _told_short(line, shown, attempts)
+
+
+def _told_short(line: Line, shown: str, attempts: Sequence[Attempt], why_not: str = "") -> Trial:
+    """A hundred addresses at which nobody is are one line."""
+    telling = tuple(one for one in attempts if one.answered or one.address == line.address)
+    empty = len(attempts) - len(telling)
+    words = (f"{empty} other addresses: no answer" if empty else "", why_not)
+    return Trial(shown, telling, "; ".join(filter(None, words)))
 
 
 def _variants(line: Line, taken: frozenset[int], attempts: Sequence[Attempt]) -> Iterator[Line]:
@@ -88,22 +91,16 @@ async def try_addresses(bus: Bus, line: Line, clock: Clock, budget_s: float, tak
     return Trial(_shown(line.port), why_not="others use the line: only addresses were tried")
 
 
-def uart(path: str) -> tuple[dict[str, bool], dict[str, int]]:
-    """Modem lines and error counters of a serial port that nobody uses now; empty where it has none (a pty)."""
-    modem, errors = {}, {}
+def uart(path: str) -> UartState:
+    """Of a serial port that nobody uses now; blocks."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
-        return {}, {}
-    with contextlib.suppress(OSError):
-        bits = struct.unpack("I", fcntl.ioctl(descriptor, termios.TIOCMGET, bytes(4)))[0]
-        modem = {name: bool(bits & bit) for name, bit in _MODEM.items()}
-    with contextlib.suppress(OSError):
-        # linux/serial.h, serial_icounter_struct: cts dsr rng dcd rx tx frame overrun parity brk buf_overrun
-        found = struct.unpack("20i", fcntl.ioctl(descriptor, TIOCGICOUNT, bytes(80)))
-        errors = {"frame": found[6], "overrun": found[7], "parity": found[8], "break": found[9]}
-    os.close(descriptor)
-    return modem, errors
+        return UartState()
+    try:
+        return read_uart(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class _Tape(Transport):

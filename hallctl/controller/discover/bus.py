@@ -10,8 +10,9 @@ from hallctl.controller.discover.quiet import QUIET
 from hallctl.driver import BusLine, DriverPlugin, Framing, Signal, TerminalContext, TerminalDriver
 from hallctl.errors import HallctlError, TransportError
 from hallctl.terminal import Bus
-from hallctl.terminal.deframe import Deframer
-from hallctl.transport import PortAddress, open_port
+from hallctl.terminal.bus import PARTIAL_FRAME_S, Opener
+from hallctl.terminal.deframe import Deframer, Found
+from hallctl.transport import PortAddress, Transport, open_port
 
 PATIENCE_S = 0.2  # for one answer: a device of these families says something within 100 ms
 
@@ -81,7 +82,7 @@ async def ask_bus(
 
 
 async def listen_on_bus(
-    port: PortAddress, plugins: Iterable[DriverPlugin], clock: Clock, seconds: float
+    port: PortAddress, plugins: Iterable[DriverPlugin], clock: Clock, seconds: float, opener: Opener = open_port
 ) -> AsyncIterator[Heard]:
     """Hear who speaks: press a key on each pad and keypad. Nothing is sent, so a device may say it three times."""
     families: dict[int, tuple[Framing, tuple[str, ...]]] = {}
@@ -92,16 +93,27 @@ async def listen_on_bus(
             families[id(plugin.framing)] = (plugin.framing, (*names, plugin.name))
             deframer.add(plugin.framing)
     known: set[tuple[int, int]] = set()
-    async with await open_port(port, clock) as transport:
+    async with await opener(port, clock) as transport:
         with contextlib.suppress(TimeoutError):
             async with clock.timeout(seconds):
                 while True:
-                    for found in deframer.feed(await transport.read()):
+                    for found in await _frames(transport, deframer, clock):
                         address = found.framing.address_of(found.frame)
                         key = (id(found.framing), address if address is not None else -1)
                         if address is not None and key not in known:
                             known.add(key)
                             yield Heard(families[id(found.framing)][1], address)
+
+
+async def _frames(transport: Transport, deframer: Deframer, clock: Clock) -> list[Found]:
+    """What is whole now; a beginning that noise has made is given up, as the bus does it."""
+    if not deframer.pending:
+        return deframer.feed(await transport.read())
+    try:
+        async with clock.timeout(PARTIAL_FRAME_S):
+            return deframer.feed(await transport.read())
+    except TimeoutError:
+        return deframer.drop_stale()
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,10 @@ from serial.tools import list_ports
 from hallctl.transport.usb_names import SYSFS, UsbIdentity, usb_devices
 
 DEV = Path("/dev")
+INPUTS = Path("/sys/class/input")
 _PRINTER_CLASS = "07"
+_ANY_EVENTS = re.compile(r"-event(-if[0-9]+)?\Z")  # udev's names of what is neither keyboard, mouse nor joystick
+_PAD_KEYS = (*range(2, 7), 79, 80, 81, 75, 76)  # 1 to 5 in the row and on the number pad, linux/input-event-codes.h
 _BUILT_IN = re.compile(r"tty(S|AMA|mxc|THS)[0-9]+\Z")  # on the board itself: these names stay
 
 
@@ -25,9 +28,9 @@ class LocalPort:
     note: str = ""
 
 
-def local_ports(dev: Path = DEV, sysfs: Path = SYSFS) -> list[LocalPort]:
+def local_ports(dev: Path = DEV, sysfs: Path = SYSFS, inputs: Path = INPUTS) -> list[LocalPort]:
     """Everything that a terminal or a bus may be plugged into, in the order of their names."""
-    return [*_serial_ports(dev), *_usb_printers(sysfs), *_keyboards(dev)]
+    return [*_serial_ports(dev), *_usb_printers(sysfs), *_keyboards(dev, inputs)]
 
 
 def _serial_ports(dev: Path) -> Iterator[LocalPort]:
@@ -36,8 +39,8 @@ def _serial_ports(dev: Path) -> Iterator[LocalPort]:
     names |= {link.resolve(): link for link in _links(dev / "serial" / "by-id")}
     described = {Path(port.device).resolve(): port.description or "" for port in list_ports.comports()}
     for device, link in sorted(names.items(), key=lambda pair: str(pair[1])):
-        note = "by its socket: plugged in elsewhere it has another name" if link.parent.name == "by-path" else ""
-        yield LocalPort("serial", f"serial://{link}?baud=9600", _words(described.get(device, ""), device), note)
+        words = _words(described.get(device, ""), device)
+        yield LocalPort("serial", f"serial://{link}?baud=9600", words, _socket_note(link))
     for device, words in sorted(described.items()):
         if device not in names and dev == DEV:
             note = "" if _BUILT_IN.match(device.name) else "given out in the order of plugging in: it may change"
@@ -62,13 +65,34 @@ def _prints(device: UsbIdentity) -> bool:
     return any(path.read_text(encoding="ascii", errors="replace").strip() == _PRINTER_CLASS for path in classes)
 
 
-def _keyboards(dev: Path) -> Iterator[LocalPort]:
-    for folder in ("by-id", "by-path"):
-        links = [link for link in _links(dev / "input" / folder) if link.name.endswith("-event-kbd")]
-        if links:
-            for link in links:
-                yield LocalPort("keyboard", f"input://{link}", _words("", link.resolve()))
-            return
+def _keyboards(dev: Path, inputs: Path) -> Iterator[LocalPort]:
+    """By id; of two pads of one kind only one has that name, so the other one goes by its socket."""
+    names = {
+        link.resolve(): link
+        for folder in ("by-path", "by-id")
+        for link in _links(dev / "input" / folder)
+        if _has_keys(link, inputs)
+    }
+    for device, link in sorted(names.items(), key=lambda pair: str(pair[1])):
+        yield LocalPort("keyboard", f"input://{link}", _words("", device), _socket_note(link))
+
+
+def _has_keys(link: Path, inputs: Path) -> bool:
+    """udev calls a keyboard what has its whole left side; a pad of five keys is known by what the kernel says."""
+    if link.name.endswith("-event-kbd"):
+        return True
+    if not _ANY_EVENTS.search(link.name):
+        return False
+    try:
+        words = (inputs / link.resolve().name / "device/capabilities/key").read_text(encoding="ascii").split()
+        bits = sum(int(word, 16) << 64 * place for place, word in enumerate(reversed(words)))
+    except (OSError, ValueError):
+        return False
+    return any(bits >> key & 1 for key in _PAD_KEYS)
+
+
+def _socket_note(link: Path) -> str:
+    return "by its socket: plugged in elsewhere it has another name" if link.parent.name == "by-path" else ""
 
 
 def _links(folder: Path) -> list[Path]:
