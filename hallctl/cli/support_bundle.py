@@ -19,6 +19,7 @@ from hallctl.cli.where import config_option, find_config
 from hallctl.cli.who import who
 from hallctl.config import load_controller
 from hallctl.errors import HallctlError, LocalError
+from hallctl.link.look_data import LookResult
 from hallctl.link.result_data import TraceResult
 from hallctl.local import LocalClient
 from hallctl.model import ReplyState
@@ -164,8 +165,10 @@ class _Daemon:
 
 
 def _traceable(look: Mapping[str, Any]) -> list[str]:
-    terminals = [one["id"] for one in look.get("terminals", ()) if one["openings"] or one["errors"]]
-    return [*terminals, *(one["id"] for one in look.get("buses", ()))]
+    if not look:  # the daemon did not say
+        return []
+    seen = LookResult.model_validate(look)
+    return [*(one.id for one in seen.terminals if one.openings or one.errors), *(bus.id for bus in seen.buses)]
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -77,6 +77,6 @@ def _merged(facts: BoxFacts, terminals: Sequence[Finding]) -> Iterator[Finding]:
             if key in lines:
                 continue
             lines.add(key)
-        if found.code == "camera.model" and facts.model_problem:
+        if found.weight is Weight.NOTE or (found.code == "camera.model" and facts.model_problem):
             continue
         yield found

@@ -14,6 +14,7 @@ class Weight(IntEnum):
     LINE = 2  # several terminals at once
     TERMINAL = 3  # one terminal does not work
     WARNING = 4  # it works, and somebody should look
+    NOTE = 5  # nothing is wrong as far as anybody can tell
 
 
 @dataclass(frozen=True, slots=True)

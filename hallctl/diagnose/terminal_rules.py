@@ -121,11 +121,11 @@ def _doubts(facts: TerminalFacts) -> Iterator[Finding]:
     if facts.info.get("presence") == "unproven":
         message = "nothing has come from it yet: devices of this kind speak only when a key is pressed"
         hint = "press a key on it, and ask again"
-        yield _finding(facts, "device.unproven", message, hint, weight=Weight.WARNING)
+        yield _finding(facts, "device.unproven", message, hint, weight=Weight.NOTE)
     if facts.info.get("replies") is False:
         message = "it takes what it is sent and says nothing, so nobody knows about its paper and cover"
         hint = "some printers and one-way cables can't answer; else check the receive wire"
-        yield _finding(facts, "device.unproven", message, hint, weight=Weight.WARNING)
+        yield _finding(facts, "device.unproven", message, hint, weight=Weight.NOTE)
 
 
 def _finding(

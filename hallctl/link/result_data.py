@@ -100,7 +100,7 @@ class FindingPayload(Payload):
 
     code: str = Field(description="stable code of the book of faults")
     subject: str = Field(description="terminal or bus; empty: the box")
-    weight: Literal["box", "centre", "line", "terminal", "warning"] = Field(description="what it takes along")
+    weight: Literal["box", "centre", "line", "terminal", "warning", "note"] = Field(description="what it takes along")
     message: str = Field(description="one sentence for people")
     hint: str = Field(description="what to do next")
     params: dict[str, Any] = Field(description="values of the sentence")

@@ -116,7 +116,12 @@ class LocalSession:
             await self._refuse("", f"{command.id[:100]!r} is no id", "command.malformed", hint)
             return
         self._unanswered.add(command.id)
-        await self._intake.take(request.name, payload, self._publish, here=True)
+        try:
+            await self._intake.take(request.name, payload, self._publish, here=True)
+        except HallctlError as exc:  # the event log's disk refuses: without a record nothing is done
+            self._unanswered.discard(command.id)
+            code = getattr(exc, "code", "error")
+            await self._tell(Reply(command.id, ReplyState.FAILED, code, exc.message, exc.hint))
 
     async def _publish(self, reply: Reply) -> None:
         """Raises ``LinkError`` when the client has gone: the stored reply answers a repeat."""
@@ -153,8 +158,7 @@ class LocalSession:
             return  # the client does not read: nobody can be told
         except HallctlError as exc:
             reply = Reply(name, ReplyState.FAILED, getattr(exc, "code", "error"), exc.message, exc.hint)
-        with contextlib.suppress(LinkError):
-            await self._write(reply_line(reply))
+        await self._tell(reply)
 
     async def _stop_streams(self) -> None:
         running = list(self._running)
@@ -165,8 +169,12 @@ class LocalSession:
                 self._log.warning("a local stream failed unexpectedly", error=repr(failed))
 
     async def _refuse(self, command: str, message: str, code: str, hint: str) -> None:
+        await self._tell(Reply(command, ReplyState.REJECTED, code, message, hint))
+
+    async def _tell(self, reply: Reply) -> None:
+        """As far as somebody still listens."""
         with contextlib.suppress(LinkError):
-            await self._write(reply_line(Reply(command, ReplyState.REJECTED, code, message, hint)))
+            await self._write(reply_line(reply))
 
     async def _write(self, line: bytes) -> None:
         """One line at a time. Raises ``LinkError`` when the client has gone, or is dropped since it does not read."""

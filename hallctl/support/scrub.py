@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 MASK = b"***"
+LONGEST_WORD = 12
 SHORTEST = 4  # bytes; a shorter one stands in half of all words, and is masked where it is written only
 _SHORTEST_CODED = 6  # characters of base64 or hexadecimal digits that are looked for
-_URL = re.compile(rb"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@\"'<>]+@")
+_URL = re.compile(rb"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s\"'<>]+@")
 _WORDS = (
-    rb"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|private[_-]?key|credentials?|community"
+    rb"(?:pass(?:word|wd|phrase)|(?<![a-z])pass|pwd|secret|token|api[_-]?key|private[_-]?key|credentials?|community"
     rb"|\xe5\xaf\x86\xe7\xa0\x81)"  # 密码
 )
 _BEFORE = rb"(?:^|(?<=[\s{,\"'_&?#-]))[\w-]*"
@@ -55,9 +56,13 @@ class Scrubber:
 
 
 def named_in(text: str) -> set[str]:
-    """What stands behind a word like ``password``, also in a comment, which no parser sees."""
+    """What stands behind a word like ``password``, also in a comment, which no parser sees.
+
+    A short word of the dictionary is left out: it is masked there, and would be missing in every sentence.
+    """
     found = (one[2] for one in _NAMED.finditer(text.encode("utf-8", "surrogateescape")))
-    return {value.decode("utf-8", "surrogateescape").strip("\"'") for value in found if not _REFERENCE.match(value)}
+    values = (value.decode("utf-8", "surrogateescape").strip("\"'") for value in found if not _REFERENCE.match(value))
+    return {value for value in values if not (value.isascii() and value.isalpha() and len(value) < LONGEST_WORD)}
 
 
 def _masked(found: re.Match[bytes]) -> bytes:

@@ -15,10 +15,14 @@ import yaml
 
 from hallctl.support.scrub import named_in
 
-_NAMES = re.compile(r"(?i)pass|pwd|secret|token|api[_-]?key|private[_-]?key|credential|community|密码")
+_NAMES = re.compile(
+    r"(?i)pass(?:word|wd|phrase)|(?<![a-z])pass(?![a-z])|pwd|secret|token|api[_-]?key|private[_-]?key|credential"
+    r"|community|密码"
+)
 _KEY_FILES = ("key_file", "identity")
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)-----END", re.DOTALL)
 _LARGEST = 1 << 20
+_NO_SECRETS = frozenset({"true", "false", "null", "none", "auto", "default", "required"})
 
 
 @dataclass(slots=True)
@@ -30,7 +34,8 @@ class Secrets:
 
     def add(self, value: str) -> None:
         """As it is, and each line of it."""
-        self.values |= {part for part in (value, value.strip(), *map(str.strip, value.splitlines())) if part}
+        parts = {value, value.strip(), *map(str.strip, value.splitlines())}
+        self.values |= {part for part in parts if part and part.lower() not in _NO_SECRETS}
 
 
 def secrets_of(documents: Mapping[Path, str], environment: Mapping[str, str] = os.environ) -> Secrets:

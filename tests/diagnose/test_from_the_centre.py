@@ -52,6 +52,17 @@ async def test_the_centre_reads_the_same_as_who_stands_at_the_box(tmp_path, brok
     assert (here.exit_code, there.exit_code) == (1, 1)
 
 
+async def test_the_centre_has_a_line_tried_at_other_rates(tmp_path, broker):
+    async with on_pty([EscposSimulator()], line="9600 8N1") as path:
+        box = Box(tmp_path)
+        hall = {"terminals": [printer(f"serial://{path}?baud=19200")]}
+        box.write(hall, broker={"host": broker.host, "port": broker.port})
+        async with box.running() as controller:
+            await box.connected(controller)
+            ran = await box.hallctl("diagnose", "p1", *remote(broker), config=False)
+    assert told(ran.stdout)[0] == "p1: it answers at 9600 baud, but hall.yaml says 19200 baud"
+
+
 async def test_a_healthy_terminal_and_a_healthy_box_are_told_so(tmp_path):
     async with on_tcp(EscposSimulator()) as url:
         box = Box(tmp_path)
@@ -112,7 +123,7 @@ async def test_a_pad_can_not_be_exercised_and_says_what_to_do_instead(tmp_path):
         async with box.running():
             ran = await box.hallctl("diagnose", "pad-1", "--exercise", "--json")
     diagnosis, exercise = (json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{"))
-    assert [one["code"] for one in diagnosis["findings"]] == ["device.unproven"]
+    assert [(one["code"], one["weight"]) for one in diagnosis["findings"]] == [("device.unproven", "note")]
     assert exercise["code"] == "exercise.unsupported"
     assert "hallctl rate" in exercise["hint"]
 

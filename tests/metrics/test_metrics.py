@@ -181,3 +181,11 @@ def test_prometheus_itself_takes_the_examples(what, name) -> None:
     path = CONFIGS / "prometheus" / name
     ran = subprocess.run([PROMTOOL, "check", what, path], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+async def test_every_metric_is_explained_in_the_docs(box) -> None:
+    docs = (CONFIGS.parent / "docs" / "metrics.md").read_text()
+    text = await scraped(box)
+    names = {family.name for family in text_string_to_metric_families(text) if family.name.startswith("hallctl_")}
+    assert len(names) > 20
+    assert {name for name in names if name not in docs} == set()

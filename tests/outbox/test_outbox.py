@@ -77,6 +77,23 @@ async def test_what_was_not_sent_is_still_there_after_a_restart(path, clock):
     await outbox.close()
 
 
+async def test_what_waits_is_counted_with_the_age_of_its_oldest(path, clock):
+    outbox = opened(path, clock)
+    assert (await outbox.backlog()).waiting == 0
+    await outbox.append(key(0))
+    await clock.advance(60)
+    began = clock.now()
+    for n in range(3):
+        await outbox.append(key(n))
+    await outbox.mark_sent(1)
+    backlog = await outbox.backlog()
+    assert (backlog.waiting, backlog.oldest) == (3, began)
+    assert backlog.size_bytes > 0
+    await outbox.mark_sent(4)
+    assert ((await outbox.backlog()).waiting, (await outbox.backlog()).oldest) == (0, None)
+    await outbox.close()
+
+
 async def test_recorded_entries_are_trimmed_and_their_numbers_never_reused(path, clock):
     outbox = opened(path, clock)
     for n in range(10):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -61,6 +62,7 @@ def test_no_secret_at_all_survives_as_it_is_or_in_hexadecimal(secret, around) ->
         "options: {password: geheim-7, baud: 9600}",
         '{"password": "geheim-7", "port": 1}',
         "rtsp://li:geheim-7@10.0.0.9:554/stream",
+        "rtsp://li:geh@geheim-7@10.0.0.9:554/stream",
         "mqtts://box:geheim-7@broker",
         "http://10.0.0.9/cgi?user=li&password=geheim-7&stream=1",
         "broker_password = geheim-7",
@@ -82,6 +84,7 @@ def test_what_looks_like_a_secret_is_masked_although_nobody_knows_it(line) -> No
         "password: {env: HALLCTL_CAMERA}",
         "password: {file: /etc/hallctl/secrets/camera}",
         "passenger: 7",
+        "bypass: nobody",
         "port: tcp://192.168.1.21:9100",
         "url: rtsp://10.0.0.9:554/stream",
         "baud: 9600",
@@ -126,3 +129,8 @@ terminals:
     assert "baud" not in found.values
     assert len(found.unread) == 2
     assert "absent" in found.unread[0] and "NOT_SET" in found.unread[1]
+
+
+def test_words_of_the_dictionary_are_no_secrets_of_everything() -> None:
+    found = secrets_of({Path("hall.yaml"): "# password: where it belongs\nbypass: camera\n"}, {"ASK_PASSWORD": "true"})
+    assert found.values == set()
