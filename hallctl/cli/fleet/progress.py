@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hallctl.cli.fleet.options import name_of, seconds
+from hallctl.cli.fleet.wrong import why_of
 from hallctl.cli.language import _, counted, marked
 from hallctl.cli.output import EX_FAILED, EX_OK, print_json
 from hallctl.cli.words import status_word, warning_line
@@ -163,11 +164,11 @@ class Progress:
         if one.way_back is WayBack.FAILED:
             click.echo(
                 _("  {name} did NOT go back: {why}").format(
-                    name=name_of(one.topics), why=one.why or _("no word from it")
+                    name=name_of(one.topics), why=why_of(one) or _("no word from it")
                 )
             )
         elif one.fate in (*FAILURES, Fate.PARTIAL) and one.way_back is WayBack.NONE:
-            click.echo(f"  {name_of(one.topics)} {_(WORDS[one.fate])}" + (f": {one.why}" if one.why else ""))
+            click.echo(f"  {name_of(one.topics)} {_(WORDS[one.fate])}" + (f": {why}" if (why := why_of(one)) else ""))
         elif time.monotonic() - self._told_at >= EVERY_S:
             self._told_at = time.monotonic()
             click.echo(f"  {self._so_far()}")
@@ -240,7 +241,7 @@ def _in_trouble(standings: Iterable[Standing]) -> Iterable[str]:
     reasons: dict[str, list[str]] = {}
     for one in standings:
         if one.fate in FAILURES or one.fate is Fate.PARTIAL:
-            reasons.setdefault(f"{_(WORDS[one.fate])}: {one.why or _('no reason given')}", []).append(
+            reasons.setdefault(f"{_(WORDS[one.fate])}: {why_of(one) or _('no reason given')}", []).append(
                 name_of(one.topics)
             )
     for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:MOST]:

@@ -7,6 +7,7 @@ import click
 
 from hallctl.cli.fleet.described import described, desired_values
 from hallctl.cli.fleet.options import broker_options, find_one, name_of, settings_of, with_desk
+from hallctl.cli.fleet.wrong import document_word
 from hallctl.cli.language import _
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
 from hallctl.cli.words import code_word, explained, status_word
@@ -105,7 +106,9 @@ def _print_configuration(view: ControllerView) -> None:
         click.echo(_("reported: nothing yet; it may run an older release"))
         return
     click.echo(
-        _("runs: version {version} {document}").format(version=reported.applied_version, document=document_of(view))
+        _("runs: version {version} {document}").format(
+            version=reported.applied_version, document=document_word(document_of(view))
+        )
     )
     words = _("version {version} {status}").format(
         version=reported.desired_version, status=status_word(reported.status.value)

@@ -21,7 +21,7 @@ from hallctl.cli.fleet.options import (
     to_option,
     with_desk,
 )
-from hallctl.cli.fleet.wrong import wrong_of
+from hallctl.cli.fleet.wrong import document_word, wrong_of
 from hallctl.cli.language import _, counted
 from hallctl.cli.output import EX_FAILED, EX_OK, local_time, print_json, print_table
 from hallctl.cli.words import explained, status_word
@@ -158,7 +158,7 @@ def _summary(found: Overview) -> Iterator[str]:
 
 
 def _numbers(counts: Counter[str], most: int = 10) -> str:
-    pairs = [f"{number:,} {status_word(name)}" for name, number in counts.most_common(most)]
+    pairs = [f"{number:,} {document_word(name)}" for name, number in counts.most_common(most)]
     return ", ".join(
         [*pairs, *([_("{number} others").format(number=len(counts) - most)] if len(counts) > most else [])]
     )

@@ -1,4 +1,4 @@
-"""What is wrong with a controller itself, in the person's language.
+"""What is wrong with a controller, and which document it runs, in the person's language.
 
 The fleet room words it in English, as JSON has it; for another language it is worded anew from the same facts.
 """
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from hallctl.cli.language import _, language
 from hallctl.cli.words import code_word, explained, status_word
 from hallctl.faultbook import ENGLISH
-from hallctl.fleet.overview import ControllerLine
-from hallctl.link.configuration import ApplyStatus
+from hallctl.fleet.overview import OWN_HALL, ControllerLine
+from hallctl.fleet.standing import Standing
+from hallctl.link.configuration import ApplyStatus, Reported
+from hallctl.link.rollouts import WayBack
 
 Words = tuple[str, str]
 """What is wrong, and what to do."""
@@ -33,8 +35,29 @@ def _worded(line: ControllerLine) -> Iterator[Words]:
     if not reported.errors:
         yield words, ""
         return
+    told, hint = _first(reported)
+    yield f"{words}: {told}", hint
+
+
+def _first(reported: Reported) -> Words:
+    """The first mistake of a report that has some, and how many more there are."""
     first = reported.errors[0]
     message, hint = explained(first.code, first.message, first.hint)
     more = len(reported.errors) + reported.errors_cut - 1
     place = f"{first.pointer}: " if first.pointer else ""
-    yield f"{words}: {place}{message}" + (_(" and {number:,} more").format(number=more) if more else ""), hint
+    return f"{place}{message}" + (_(" and {number:,} more").format(number=more) if more else ""), hint
+
+
+def why_of(one: Standing) -> str:
+    """Why a target of a rollout has not taken it, or is not back, as ``one.why`` has it in English."""
+    told = one.report if one.way_back is WayBack.FAILED else one.verdict
+    if language() == ENGLISH or one.message or told is None or not told.errors:
+        return one.why
+    return _first(told)[0]
+
+
+def document_word(text: str) -> str:
+    """What runs, as the fleet room's ``document_of`` says it."""
+    if text.startswith(OWN_HALL):
+        return _("own hall.yaml") + text.removeprefix(OWN_HALL)
+    return status_word(text)
