@@ -23,7 +23,7 @@ from hallctl.config import load_controller, resolve
 from hallctl.config.controller import Broker, ControllerConfig
 from hallctl.errors import ConfigError, HallctlError, LocalError
 from hallctl.link import BrokerSettings, Session, Tls, Topics
-from hallctl.local import LocalClient, socket_paths
+from hallctl.local import LocalClient, is_there, socket_paths
 
 _TLS_KEY = "hallctl.tls"
 T = TypeVar("T")
@@ -103,7 +103,7 @@ def target_of(config: Path | None, broker: str | None, site: str | None, control
     own = (site or document.site, controller or document.controller) == (document.site, document.controller)
     sockets = socket_paths(document.state_dir) if own else ()
     settings, no_broker = _broker_of(document, str(path))
-    if document.broker is not None and no_broker is not None and not any(map(Path.exists, sockets)):
+    if document.broker is not None and no_broker is not None and not any(map(is_there, sockets)):
         raise no_broker
     return Target(settings, site or document.site, controller or document.controller, sockets, no_broker)
 

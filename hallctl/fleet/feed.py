@@ -32,6 +32,7 @@ class EventFeed:
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._highest: dict[str, int] = {}
         self._announced: dict[str, int] = {}
+        self._boots: dict[str, int] = {}
 
     def take(self, envelope: Envelope) -> list[Arrived | Gap]:
         """What an envelope means: nothing (seen already), itself, or a gap and itself."""
@@ -41,6 +42,7 @@ class EventFeed:
         self._remember(key)
         if envelope.seq is None:
             return [Arrived(envelope)]
+        self._count_again(envelope.source, envelope.boot, envelope.seq - 1)
         highest = self._highest.setdefault(envelope.source, envelope.seq - 1)
         if envelope.seq <= highest:
             return [Arrived(envelope, late=True)]
@@ -52,12 +54,25 @@ class EventFeed:
         """A retained one: it does not come now, so it says nothing about numbers; but it is known if it comes again."""
         self._remember((envelope.source, envelope.id))
 
-    def heartbeat(self, source: str, last_seq: int) -> list[Arrived | Gap]:
+    def heartbeat(self, source: str, last_seq: int, boot: int | None = None) -> list[Arrived | Gap]:
         """A heartbeat names the newest number. What the one before named had a whole period to come."""
+        self._count_again(source, boot, last_seq)
         promised = self._announced.get(source)
         self._announced[source] = last_seq
         self._highest.setdefault(source, last_seq)
         return self._gap(source, promised) if promised is not None else []
+
+    def _count_again(self, source: str, boot: int | None, before: int) -> None:
+        """A box that was restored from a backup goes on with numbers of long ago, under a boot above all earlier ones.
+
+        So does one whose power cut has taken the last entries along: what it numbers anew is new.
+        """
+        if boot is None or boot <= self._boots.setdefault(source, boot):
+            return
+        self._boots[source] = boot
+        if before < self._highest.get(source, before):
+            self._highest[source] = before
+            self._announced.pop(source, None)
 
     def _gap(self, source: str, up_to: int) -> list[Arrived | Gap]:
         first = self._highest[source] + 1

@@ -61,9 +61,9 @@ class LogBook:
                         found.append(line)
         return found
 
-    def heartbeat(self, topics: Topics, last_seq: int) -> list[Gap]:
+    def heartbeat(self, topics: Topics, last_seq: int, boot: int) -> list[Gap]:
         """A controller names its newest number: what the one before named has had its time to come."""
-        return [one for one in self._feed.heartbeat(topics.prefix, last_seq) if isinstance(one, Gap)]
+        return [one for one in self._feed.heartbeat(topics.prefix, last_seq, boot) if isinstance(one, Gap)]
 
     def wants(self, line: Line) -> bool:
         """Whether it is of a wanted type."""

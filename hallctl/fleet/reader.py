@@ -110,7 +110,7 @@ class HallBook:
         view.take_state(state, self._heard(state, retained))
         if state.status != "online":
             return [ControllerChanged(view.topics)]
-        return [ControllerChanged(view.topics), *self._feed.heartbeat(view.topics.prefix, state.last_seq)]
+        return [ControllerChanged(view.topics), *self._feed.heartbeat(view.topics.prefix, state.last_seq, state.boot)]
 
     def _heard(self, state: ControllerState, retained: bool) -> datetime:
         """A retained heartbeat is as old as it says; a live one came now, whatever the box's clock shows."""

@@ -19,3 +19,11 @@ def socket_paths(state_dir: Path, environment: Mapping[str, str] = os.environ) -
     """Where a person finds the socket of a box: each may belong to another box, so its hello decides."""
     found = (socket_path(state_dir, environment), RUNTIME / SOCKET, state_dir / SOCKET)
     return tuple(dict.fromkeys(found))
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a socket; one in a folder that is shut to us may be."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True

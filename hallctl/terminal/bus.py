@@ -26,8 +26,9 @@ from hallctl.errors import (
 from hallctl.tasks import first_to_fail
 from hallctl.terminal.backoff import BackOff, rest
 from hallctl.terminal.busline import SUSPECT_TIMEOUT_S, Line
-from hallctl.terminal.deframe import Deframer, Found
+from hallctl.terminal.deframe import Deframer
 from hallctl.terminal.request import Request, RequestQueue
+from hallctl.terminal.sorter import Sorter
 from hallctl.terminal.wire import Wire, WireOptions
 from hallctl.transport import PortAddress, Tap, TappedTransport, Transport, is_plugged, open_port
 from hallctl.transport.uart import UartState
@@ -68,8 +69,8 @@ class Bus:
         self._queue = RequestQueue(waiting_limit)
         self._deframer = Deframer()
         self._counts: Counter[str] = Counter()
+        self._sorter = Sorter(self._lines, self._counts)
         self._current: Request | None = None
-        self._missed: Line | None = None  # who has last let us wait in vain
         self._wire: Wire | None = None
         self._reason: HallctlError | None = TransportUnavailable(f"bus {name} is not open yet", code="port.opening")
         self._reported = False
@@ -266,7 +267,7 @@ class Bus:
             if request.outcome.done():  # the reply came in the very last moment
                 return
             line.silence.missed(self.now())
-            self._missed = line
+            self._sorter.missed = line
             self._counts["timeouts"] += 1
             hint = "check the terminal's power, its bus address and its A/B wires"
             request.fail(TransportTimeout(f"{line.name}: no answer within {request.timeout_s:g} s", hint=hint))
@@ -283,60 +284,13 @@ class Bus:
                     turn.received(data)  # garbage too: who is asked at the wrong baud answers garbage
                 wire.keep_quiet(max((line.gap_s for line in self._lines.values()), default=0.0))
             for one in found:
-                self._sort(one, turn)
+                self._sorter.sort(one, self._current, turn)
 
     def _turn(self) -> Line | None:
         """Whose answer the bus waits for now."""
         current = self._current
         waits = current is not None and current.sent and current.accept is not None
         return current.line if current is not None and waits and isinstance(current.line, Line) else None
-
-    def _sort(self, found: Found, turn: Line | None) -> None:
-        """To the request that waits for it, or to the inbox of its address, or to nobody."""
-        self._counts["frames_in"] += 1
-        address = found.framing.address_of(found.frame)
-        waiting = self._current if self._current is not None and self._current.sent else None
-        if address is None:
-            self._sort_nameless(found, waiting)
-            return
-        line = self._lines.get((id(found.framing), address))
-        if line is None:
-            self._counts["unknown_addresses"] += 1
-            return
-        if line is not turn:
-            line.received(found.frame)
-        if waiting is None or waiting.line is not line or not _takes(waiting, found):
-            if waiting is not None and waiting.accept is not None and waiting.frame == found.frame:
-                self._counts["echoes"] += 1  # our own question, heard by an adapter without echo=1: nobody's word
-                return
-            line.deliver(found.frame)
-        line.silence.heard()
-
-    def _sort_nameless(self, found: Found, waiting: Request | None) -> None:
-        """An answer that names nobody is its asker's, or the late word of the one that was last waited for in vain."""
-        if waiting is not None and isinstance(waiting.line, Line) and _takes(waiting, found):
-            waiting.line.silence.heard()
-            return
-        self._counts["unknown_addresses"] += 1
-        if self._missed is not None and self._missed.framing is found.framing:
-            self._missed.silence.heard()
-            self._missed = None
-
-
-def _takes(request: Request, found: Found) -> bool:
-    line = request.line
-    if request.accept is None or request.outcome.done() or not isinstance(line, Line):
-        return False
-    if line.framing is not found.framing:
-        return False
-    try:
-        wanted = request.accept(found.frame)
-    except Exception as exc:  # noqa: BLE001  # a vendor's accept may raise anything; it belongs to its own terminal
-        request.fail(exc)
-        return True
-    if wanted:
-        request.succeed(found.frame)
-    return wanted
 
 
 def _looked_at(outcome: "asyncio.Future[bytes]") -> None:

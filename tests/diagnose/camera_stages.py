@@ -36,7 +36,7 @@ async def camera_gone(box, stand):
         yield
 
 
-@stage("camera's password wrong", "the camera refuses user and password", "camera.unauthorised")
+@stage("camera's password wrong", "the camera refuses user and password", "camera.unauthorised", slow=True)
 @asynccontextmanager
 async def wrong_password(box, stand):
     model = need_model()

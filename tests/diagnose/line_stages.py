@@ -83,7 +83,12 @@ async def noise(box, stand):
         yield
 
 
-@stage("two devices speak at once", "p1: what comes from the line is no answer: noise, two devices", "line.noise")
+@stage(
+    "two devices speak at once",
+    "p1: what comes from the line is no answer: noise, two devices",
+    "line.noise",
+    slow=True,
+)
 @asynccontextmanager
 async def collisions(box, stand):
     async with on_pty([PingAnLiHeSimulator("collisions", 1)]) as path:

@@ -16,6 +16,7 @@ from hallctl.model import Identity, Reply, ReplyState
 from hallctl.transport import PortAddress
 
 
+@pytest.mark.slow
 async def test_a_printer_that_rested_for_a_trial_is_found_again_when_it_answers(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "RATES", (9600, 19200))
     monkeypatch.setattr(trial, "FORMS", ())
@@ -84,6 +85,7 @@ async def test_a_family_that_answers_no_questions_is_not_tried(driver):
     assert (await trial.try_line(line, SystemClock(), 1.0)).why_not == "devices of this kind can't be asked"
 
 
+@pytest.mark.slow
 async def test_two_who_ask_at_once_are_answered_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "RATES", ())
     monkeypatch.setattr(trial, "FORMS", ())

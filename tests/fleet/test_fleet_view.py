@@ -123,6 +123,26 @@ def test_a_trailing_gap_is_seen_one_heartbeat_later() -> None:
     assert feed.heartbeat(SOURCE, 3) == []
 
 
+def of_boot(boot: int, seq: int) -> Envelope:
+    return event(seq, f"ctl-1:{boot}:{seq}").model_copy(update={"boot": boot})
+
+
+def test_a_box_that_was_restored_counts_from_the_backup_on_and_nothing_of_it_is_taken_for_a_replay() -> None:
+    feed = EventFeed()
+    for seq in (500, 501):
+        feed.take(of_boot(7, seq))
+    assert feed.heartbeat(SOURCE, 300, 1_795_796_027) == []
+    assert feed.take(of_boot(1_795_796_027, 301)) == [Arrived(of_boot(1_795_796_027, 301))]
+    assert feed.take(of_boot(1_795_796_027, 303)) == [Gap(SOURCE, 302, 302), Arrived(of_boot(1_795_796_027, 303))]
+
+
+def test_an_ordinary_restart_goes_on_counting_and_a_hole_before_it_is_still_seen() -> None:
+    feed = EventFeed()
+    feed.take(of_boot(7, 100))
+    assert feed.take(of_boot(8, 103)) == [Gap(SOURCE, 101, 102), Arrived(of_boot(8, 103))]
+    assert feed.take(of_boot(7, 101)) == [Arrived(of_boot(7, 101), late=True)]
+
+
 def test_a_reader_that_comes_late_does_not_call_the_past_a_gap() -> None:
     feed = EventFeed()
     feed.heartbeat(SOURCE, 1000)

@@ -16,7 +16,7 @@ import structlog
 from hallctl.clock import Clock, SystemClock
 from hallctl.errors import LocalError, OutboxError, RequestRefused
 from hallctl.link import CommandIntake
-from hallctl.local import Hello, LocalClient, LocalServer, server, session, socket_path, socket_paths
+from hallctl.local import Hello, LocalClient, LocalServer, is_there, server, session, socket_path, socket_paths
 from hallctl.local.listening import listen
 from hallctl.local.peer import Peer
 from hallctl.model import Reply, ReplyState
@@ -271,6 +271,21 @@ def test_a_path_that_linux_does_not_take_is_said_with_its_length(tmp_path):
     with pytest.raises(LocalError, match="is too long for a socket") as refused:
         listen(tmp_path / ("x" * 120) / "control.sock")
     assert "107 bytes" in refused.value.hint
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_folder_that_is_shut_to_us_may_hold_a_socket(tmp_path):
+    shut = tmp_path / "run"
+    shut.mkdir(mode=0o700)
+    os.seteuid(65534)
+    try:
+        assert is_there(shut / "control.sock")
+        with pytest.raises(LocalError) as refused:
+            asyncio.run(LocalClient.find((shut / "control.sock",), "hall", "box"))
+    finally:
+        os.seteuid(0)
+    assert refused.value.code == "local.permission"
+    assert not is_there(shut / "control.sock")
 
 
 def test_a_file_in_the_way_is_left_alone(tmp_path):

@@ -133,7 +133,7 @@ class _View:
             return
         view = self._desk.reader.controllers[change.topics]
         if view.state is not None and view.state.status == "online":
-            for gap in self._book.heartbeat(change.topics, view.state.last_seq):
+            for gap in self._book.heartbeat(change.topics, view.state.last_seq, view.state.boot):
                 self._note(gap)
 
     def _note(self, gap: Gap) -> None:

@@ -30,7 +30,7 @@ def port_facts(url: str) -> PortFacts:
     if address.host and address.scheme in ("tcp", "rfc2217"):
         return PortFacts(str(address), address.scheme, addresses=_addresses(address.host))
     node = _node(address)
-    exists = node is not None and node.exists()
+    exists = node is not None and _exists(node)
     others = _others(address, node) if not exists else ()
     if node is None or not exists:
         return PortFacts(url, address.scheme, exists=False, others=others)
@@ -85,6 +85,14 @@ def _others(address: PortAddress, node: Path | None) -> tuple[str, ...]:
     kind = _KINDS.get(address.scheme)
     found = [one.port for one in local_ports() if one.kind == kind and "/dev/ttyS" not in one.port]
     return tuple(port for port in found if node is None or port.partition("?")[0] != f"serial://{node}")[:8]
+
+
+def _exists(node: Path) -> bool:
+    """A folder that is shut to us hides it: then it is as good as absent."""
+    try:
+        return node.exists()
+    except PermissionError:
+        return False
 
 
 def _rights(node: Path) -> tuple[str, str, str]:
