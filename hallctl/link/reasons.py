@@ -8,8 +8,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from hallctl.errors import BrokerUnable, LinkError
 from hallctl.link.tls import closed_unanswered, handshake_failed, untrusted
 
-_BROKERS_OWN_TROUBLE = frozenset({0x80, 0x83, 0x88, 0x89, 0x97, 0x9F})
-"""Unspecified, of its implementation, unavailable, busy, over quota, too many connects (MQTT 5, 3.2.2.2)."""
+_UNSPECIFIED = 0x80
+_BROKERS_OWN_TROUBLE = frozenset({0x83, 0x88, 0x89, 0x97, 0x9F})
+"""Of its implementation, unavailable, busy, over quota, too many connects (MQTT 5, 3.2.2.2)."""
 
 
 def connect_error(where: str, exc: Exception) -> LinkError:
@@ -31,7 +32,12 @@ def connect_error(where: str, exc: Exception) -> LinkError:
 
 
 def refused(where: str, reason: ReasonCode) -> LinkError:
-    """The broker's own no (CONNACK)."""
+    """The broker's own no (CONNACK): "unspecified" comes of failing brokers, and of mosquitto for a foreign client id."""
+    if reason.value == _UNSPECIFIED:
+        return BrokerUnable(
+            f"the broker {where} refuses us: {reason}",
+            hint="its own log says why: may this name connect with this client id? is something wrong with the broker?",
+        )
     if reason.value in _BROKERS_OWN_TROUBLE:
         return BrokerUnable(
             f"the broker {where} can't serve us: {reason}", hint="look at the broker's own log, disk and limits"

@@ -4,8 +4,12 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
+from diagnose.camera_stages import hall as watched
+from diagnose.camera_stages import need_model
 from diagnose.staging import bar, printer
+from hallctl_drivers.camera.sim import CameraSimulator
 from hallctl_drivers.escpos.sim import EscposSimulator
+from hallctl_drivers.ff68.sim import Ff68KeypadSimulator
 from hallctl_drivers.pinganlihe.sim import PingAnLiHeSimulator
 from local_box import Box
 
@@ -113,6 +117,25 @@ async def test_a_display_shows_digits_and_then_what_it_has_to_show(tmp_path, mon
             assert "8888 stands on it" in ran.stdout
             await box.eventually(lambda: "8888" not in str(simulator.shown))
     assert ran.exit_code == 0
+
+
+@pytest.mark.slow
+async def test_a_camera_takes_a_picture_that_stays_on_the_box_and_a_keypad_sounds(tmp_path):
+    model = need_model()
+    keypad = Ff68KeypadSimulator(None, 3)
+    async with CameraSimulator().serve("127.0.0.1", 0) as url, on_pty([keypad]) as path:
+        box = Box(tmp_path)
+        document = watched(url)
+        document["buses"] = [{"id": "line", "port": f"serial://{path}?baud=9600"}]
+        document["terminals"].append({"id": "k1", "driver": "ff68-keypad", "bus": "line", "address": 3})
+        box.write(document, model=model)
+        async with box.running():
+            picture = await box.hallctl("diagnose", "p1", "--exercise")
+            sound = await box.hallctl("diagnose", "k1", "--exercise")
+    assert "is among the evidence: exercise-p1" in picture.stdout
+    assert str(tmp_path / "state" / "evidence") not in picture.stdout
+    assert list((tmp_path / "state" / "evidence").glob("exercise-p1*.jpg"))
+    assert "it sounds" in sound.stdout
 
 
 async def test_a_pad_can_not_be_exercised_and_says_what_to_do_instead(tmp_path):

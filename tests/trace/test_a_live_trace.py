@@ -1,7 +1,10 @@
 """A trace of a printer that prints, over the box's own socket and by way of the centre's broker alike."""
 
+import asyncio
 import io
 import json
+import signal
+import sys
 
 import pytest
 from hallctl_drivers.escpos.sim import EscposSimulator
@@ -20,7 +23,8 @@ async def box(tmp_path):
     async with on_tcp(EscposSimulator()) as url:
         box = Box(tmp_path)
         printer = {"id": "printer-1", "driver": "escpos", "port": url, "options": {"poll_every_s": 60}}
-        box.write({"terminals": [printer], "tickets": [LAYOUT]})
+        eye = {"id": "eye", "driver": "camera", "options": {"url": "rtsp://127.0.0.1:9/x"}}
+        box.write({"terminals": [printer, eye], "tickets": [LAYOUT]})
         async with box.running() as controller:
             box.controller = controller
             yield box
@@ -116,3 +120,30 @@ async def test_who_is_unknown_or_has_no_port_is_told_so_with_the_names_that_can_
     assert ran.exit_code == 1
     assert "no terminal or bus 'printer-9' runs here" in ran.stderr
     assert "known here: printer-1" in ran.stderr
+
+
+async def test_a_camera_says_that_it_has_no_port_to_trace(box) -> None:
+    ran = await box.hallctl("trace", "eye", "--for", "0")
+    assert ran.exit_code == 1
+    assert "eye has no port of its own to trace" in ran.stderr
+
+
+async def test_ctrl_c_ends_a_trace_and_its_file_is_whole(box, tmp_path) -> None:
+    file = tmp_path / "printer.trace"
+    arguments = ("trace", "printer-1", "--past", "--to", str(file), "--config", str(box.config))
+    tracing = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hallctl.cli.main", *arguments, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(60):
+            while not file.exists() or file.read_text().count("\n") < 3:
+                await asyncio.sleep(0.05)
+            tracing.send_signal(signal.SIGINT)
+            _, told = await tracing.communicate()
+    finally:
+        if tracing.returncode is None:
+            tracing.kill()
+            await tracing.wait()
+    assert tracing.returncode == 0, told
+    assert b"records in" in told and b"Traceback" not in told
+    assert read_trace(file.read_text().splitlines()).problems == ()

@@ -1,5 +1,7 @@
 """The command ``terminal.exercise``: the device does something that whoever stands before it sees or hears."""
 
+from pathlib import Path
+
 from hallctl.clock import Clock
 from hallctl.controller.executor import Outcome
 from hallctl.controller.floor import HallFloor
@@ -48,7 +50,8 @@ class Exerciser:
                 done = "it sounds"
             case _:
                 picture = await self._floor.attendance.frame(terminal)
-                done = f"a picture of {picture.size} bytes: {picture.path}"
+                # Paths of evidence stay on the box: whoever stands at it knows its evidence folder.
+                done = f"a picture of {picture.size} bytes is among the evidence: {Path(picture.path).name}"
         return Reply(command.id, ReplyState.SUCCEEDED, data={**data, "done": done})
 
     def _what(self, terminal: str, what: str | None) -> str:
