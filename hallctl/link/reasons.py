@@ -32,7 +32,7 @@ def connect_error(where: str, exc: Exception) -> LinkError:
 
 
 def refused(where: str, reason: ReasonCode) -> LinkError:
-    """The broker's own no (CONNACK): "unspecified" comes of failing brokers, and of mosquitto for a foreign client id."""
+    """The broker's own no (CONNACK). "Unspecified": a failing broker, or mosquitto that sees a foreign client id."""
     if reason.value == _UNSPECIFIED:
         return BrokerUnable(
             f"the broker {where} refuses us: {reason}",
