@@ -4,7 +4,7 @@ A beat goes once through the event loop and once through the event log's thread.
 not answer, ends the beats; systemd then starts the daemon again (WatchdogSec of its unit).
 
 ``health.json`` in the runtime directory ($RUNTIME_DIRECTORY, set by systemd) is what an upgrade is judged by: version,
-ready, terminals, online, at. It is replaced as a whole.
+ready, terminals, online, connected (to the broker), at. It is replaced as a whole.
 """
 
 import asyncio

@@ -113,7 +113,9 @@ class Controller:
         await self._outbox.sent()
         states = [state.status for state in self._floor.states().values()] if self._floor else []
         online = states.count(TerminalStatus.ONLINE)
-        return {"version": __version__, "ready": self._ready, "terminals": len(states), "online": online}
+        connected = self._uplink is not None and self._uplink.connected
+        health = {"version": __version__, "ready": self._ready, "terminals": len(states), "online": online}
+        return {**health, "connected": connected}
 
     async def _say_ready(self, floor: HallFloor, ready: Callable[[], None]) -> None:
         passes = [terminal.first_pass for terminal in floor.terminals.supervisors.values()]

@@ -231,7 +231,7 @@ NEXT
 }
 
 upgrade() {
-    local installed before=0 health=/run/hallctl/health.json
+    local installed before=0 connected=false health=/run/hallctl/health.json
     installed=$(current)
     [ -n "$installed" ] || die "hallctl is not installed here, so there is nothing to upgrade" "sudo $0"
     running || die "an upgrade is watched, so it needs the running system"
@@ -245,6 +245,7 @@ upgrade() {
     if systemctl is-active --quiet hallctl.service; then
         before=$(sed -n 's/.*"online": *\([0-9]*\).*/\1/p' "$health" 2>/dev/null || true)
         before=${before:-0}
+        ! grep -q '"connected": *true' "$health" 2>/dev/null || connected=true
     else
         say "the daemon does not run now, so there is nothing to compare with; $version takes its place"
         activate "$version"; people; first_configuration
@@ -252,7 +253,7 @@ upgrade() {
         return
     fi
     say "upgrading from $installed to $version; $before terminals are online; it is watched for $window s, also when this session ends"
-    printf 'old=%s\nnew=%s\nwindow=%s\nbefore=%s\n' "$installed" "$version" "$window" "$before" > "$prefix/trial.new"
+    printf 'old=%s\nnew=%s\nwindow=%s\nbefore=%s\nconnected=%s\n' "$installed" "$version" "$window" "$before" "$connected" > "$prefix/trial.new"
     mv -f "$prefix/trial.new" "$prefix/trial"
     sync -f "$prefix"
     local code=0

@@ -3,8 +3,8 @@
 # install.sh --upgrade (in hallctl-upgrade.service), and by hallctl-trial.service at boot where a power cut ended the
 # window: /opt/hallctl/trial then still says what is being tried.
 #   trial.sh watch      0: the new version stays; 3: it went back
-# Healthy is: the daemon is active, it was not started again, it says so itself (health.json), and as many terminals are
-# online as before.
+# Healthy is: the daemon is active, it was not started again, it says so itself (health.json), as many terminals are online
+# as before, and it has a connection to the broker where the old version had one.
 set -euo pipefail
 prefix=/opt/hallctl
 trial=$prefix/trial
@@ -31,7 +31,8 @@ unhealthy() {
     if [ -z "$(find "$health" -newermt '-20 seconds' 2>/dev/null)" ]; then echo "the daemon gives no sign of life (health.json)"; return; fi
     if [ "$(field version)" != "$new" ]; then echo "version $(field version) runs instead of $new"; return; fi
     if [ "$(field ready)" != true ]; then echo "it is not ready"; return; fi
-    if [ "$(field online)" -lt "$1" ]; then echo "$(field online) terminals are online, before the upgrade there were $1"; fi
+    if [ "$(field online)" -lt "$1" ]; then echo "$(field online) terminals are online, before the upgrade there were $1"; return; fi
+    if [ "$connected" = true ] && [ "$(field connected)" != true ]; then echo "it has no connection to the broker, the old version had one"; fi
 }
 
 job() { systemctl show hallctl.service --property=Job --value; } # nothing, unless it is about to be started or stopped
@@ -57,8 +58,8 @@ back() {
 
 [ "${1:-}" = watch ] || { echo "usage: trial.sh watch" >&2; exit 2; }
 [ -f "$trial" ] || { say "no upgrade is being tried"; exit 0; }
-old="" new="" window=60 before=0
-# Written by install.sh alone: old=..., new=..., window=..., before=...
+old="" new="" window=60 before=0 connected=false
+# Written by install.sh alone: old=..., new=..., window=..., before=..., connected=...
 # shellcheck disable=SC1090
 . "$trial"
 started=$(restarts)
