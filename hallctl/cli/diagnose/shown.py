@@ -67,6 +67,11 @@ def _when(text: str) -> str:
     return local_time(datetime.fromisoformat(text)) if text else ""
 
 
+def _exactly(text: str) -> str:
+    """The same to the millisecond: bytes on a wire."""
+    return datetime.fromisoformat(text).astimezone().isoformat(" ", "milliseconds")[:23]
+
+
 def _box(box: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not box:
         return
@@ -101,7 +106,7 @@ def _terminal(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for one in facts["traffic"]:
         yield (
             marked("last sent") if one["direction"] == "sent" else marked("last received"),
-            f"{one['at']}  {one['data']}",
+            f"{_exactly(one['at'])}  {one['data']}",
         )
     for one in facts["history"][-8:]:
         told = "  ".join(filter(None, (one["status"], one["reason"], one["faults"], one["message"])))
