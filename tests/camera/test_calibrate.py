@@ -34,6 +34,7 @@ async def calibrate(config: Path, name: str, *more: str):
     return await asyncio.to_thread(CliRunner().invoke, cli, arguments), png
 
 
+@pytest.mark.slow
 async def test_zones_masks_and_people_are_drawn_and_told(model, person, tmp_path):
     async with CameraSimulator(person=person).serve("127.0.0.1", 0) as url:
         mask = [[0.0, 0.0], [0.15, 0.0], [0.15, 0.2], [0.0, 0.2]]

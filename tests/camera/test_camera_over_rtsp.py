@@ -44,6 +44,7 @@ async def test_a_person_who_goes_and_comes_is_seen_and_the_clip_shows_what_it_sa
 
 
 @pytest.mark.parametrize(("scene", "reason"), [("black", "dark"), ("frozen", "frozen")])
+@pytest.mark.slow
 async def test_a_camera_that_can_not_see_says_so_and_never_empty(model, person, tmp_path, scene, reason):
     camera = CameraSimulator(scene, person=person)
     async with camera.serve("127.0.0.1", 0) as url, Watched(url, tmp_path, model) as watched:
@@ -72,6 +73,7 @@ async def test_an_unreachable_camera_is_an_error_with_a_hint(model, tmp_path):
     assert caught.value.hint
 
 
+@pytest.mark.slow
 async def test_a_stream_that_is_cut_ends_the_session_and_the_next_start_works(model, tmp_path):
     async with CameraSimulator("cut").serve("127.0.0.1", 0) as url:
         watched = Watched(url, tmp_path, model)
@@ -82,6 +84,7 @@ async def test_a_stream_that_is_cut_ends_the_session_and_the_next_start_works(mo
                     await watched.runner.listen()
 
 
+@pytest.mark.slow
 async def test_a_child_that_hangs_is_killed_and_replaced(model, tmp_path):
     async with CameraSimulator().serve("127.0.0.1", 0) as url:
         watched = Watched(url, tmp_path, model)

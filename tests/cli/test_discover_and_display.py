@@ -118,6 +118,7 @@ async def test_noise_that_begins_like_a_frame_does_not_swallow_the_key_press_beh
     await finds.aclose()
 
 
+@pytest.mark.slow
 def test_network_devices_are_found_by_what_they_answer_and_not_by_an_open_port(tmp_path):
     printer, board, stranger = EscposSimulator(), OnbonSimulator(), EscposSimulator("mute")
 

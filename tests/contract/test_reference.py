@@ -50,6 +50,7 @@ def test_the_reference_is_not_behind_the_code():
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.slow
 def test_the_document_is_valid_asyncapi(tmp_path):
     if not shutil.which("npm") or not shutil.which("node"):
         pytest.skip("npm is missing: the AsyncAPI parser is an npm package (apt-get install npm)")

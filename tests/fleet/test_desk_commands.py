@@ -89,6 +89,7 @@ async def test_show_tells_what_is_wanted_and_what_became_of_it(fleet, tmp_path):
     assert "display-2" in out
 
 
+@pytest.mark.slow
 async def test_diff_compares_controllers_and_files(fleet, tmp_path):
     await fleet.start(2)
     path = write_hall(tmp_path, 6)
@@ -144,6 +145,7 @@ async def test_a_mistake_in_the_file_is_told_with_its_line_and_nothing_is_sent(f
     assert "alerts" in err
 
 
+@pytest.mark.slow
 async def test_pending_controllers_have_an_exit_code_of_their_own(fleet, tmp_path):
     await fleet.start(3)
     away = fleet.boxes["box-0002"]

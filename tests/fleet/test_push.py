@@ -96,6 +96,7 @@ async def test_a_bad_one_in_the_second_wave_sends_everybody_back(fleet, tmp_path
     assert all(one.way_back is WayBack.BACK for one in driver.rollout.standings if one.fate is not Fate.WAITING)
 
 
+@pytest.mark.slow
 async def test_those_that_are_offline_take_it_when_they_are_back(fleet, tmp_path):
     await fleet.start(6)
     await push(fleet, request(new_hall(tmp_path, printing={"wait_s": 3})))
@@ -138,6 +139,7 @@ async def test_a_daemon_that_dies_of_it_comes_back_with_what_it_ran_before(fleet
 
 
 @pytest.mark.rule("MQ-28")
+@pytest.mark.slow
 async def test_a_broker_that_is_killed_in_mid_push_and_has_lost_everything_costs_nothing(fleet, tmp_path):
     await fleet.start(20)
     told = []
@@ -152,6 +154,7 @@ async def test_a_broker_that_is_killed_in_mid_push_and_has_lost_everything_costs
     assert fleet.running() == {NEW}
 
 
+@pytest.mark.slow
 async def test_an_interrupted_push_is_gone_on_with_by_another_desk(fleet, tmp_path):
     await fleet.start(20)
     first = await desk_process(fleet, new_hall(tmp_path), "--to", "all", "--first", "4", "--observe", "3", "--json")
@@ -166,6 +169,7 @@ async def test_an_interrupted_push_is_gone_on_with_by_another_desk(fleet, tmp_pa
     assert fleet.running() == {NEW}
 
 
+@pytest.mark.slow
 async def test_an_interrupted_push_is_taken_back_by_another_desk(fleet, tmp_path):
     await fleet.start(12)
     first = await desk_process(fleet, new_hall(tmp_path), "--to", "all", "--first", "4", "--observe", "30", "--json")
@@ -262,6 +266,7 @@ async def test_the_brokers_memory_is_tidy_afterwards(fleet, tmp_path):
 
 
 @pytest.mark.rule("MQ-28")
+@pytest.mark.slow
 async def test_what_a_pending_controller_should_get_is_published_again_when_the_broker_lost_it(fleet, tmp_path):
     await fleet.start(4, "offline=box-0002")
     away = fleet.boxes["box-0002"]
@@ -292,6 +297,7 @@ async def test_one_that_refuses_it_names_what_is_wrong(fleet, tmp_path):
     assert fleet.running() == {OWN}
 
 
+@pytest.mark.slow
 async def test_one_that_vanishes_with_it_goes_back_when_it_returns(fleet, tmp_path):
     await fleet.start(4, "vanish=box-0003")
     driver = await push(fleet, request(new_hall(tmp_path), wait_s=4))

@@ -128,6 +128,7 @@ async def test_a_camera_says_that_it_has_no_port_to_trace(box) -> None:
     assert "eye has no port of its own to trace" in ran.stderr
 
 
+@pytest.mark.slow
 async def test_ctrl_c_ends_a_trace_and_its_file_is_whole(box, tmp_path) -> None:
     file = tmp_path / "printer.trace"
     arguments = ("trace", "printer-1", "--past", "--to", str(file), "--config", str(box.config))
