@@ -15,6 +15,6 @@ def cases():
             yield pytest.param(check, name, marks=marks, id=f"{check.__name__}-{name}")
 
 
-@pytest.mark.parametrize(("check", "name"), cases())
+@pytest.mark.parametrize(("check", "name"), [*cases()])
 async def test_the_driver_conforms(check, name):
     await check(load_driver(name))
