@@ -19,7 +19,7 @@ from hallctl.driver import PrintJob, PrintOutcome, PrintState, TerminalContext
 from hallctl.model import TerminalState, TerminalStatus
 from hallctl.terminal.supervisor import TerminalSupervisor
 from hallctl.ticket import Columns, QrCode, Rule, TextLine, Ticket
-from hallctl.transport import PortAddress, Transport, is_plugged, open_port
+from hallctl.transport import PortAddress, Tap, Transport, is_plugged, open_port
 from usb_lab.gadget import Gadget
 
 LP = Path("/dev/usb/lp0")
@@ -157,9 +157,10 @@ async def supervised(url: str, **options: Any) -> AsyncIterator[Watched]:
     async def note(_old: TerminalState, new: TerminalState) -> None:
         watched.history.append(new)
 
-    connect, _line = connect_to(terminal, PLUGIN, {}, CLOCK)
+    connect, _line = connect_to(terminal, PLUGIN, {}, CLOCK, Tap(terminal.id, CLOCK))
     driver = printer(**settings)
-    watched = Watched(supervise(terminal, driver, connect, clock=CLOCK, log=Log(), on_state=note, waiting_limit=4))
+    wiring = {"buses": {}, "clock": CLOCK, "log": Log(), "on_state": note, "waiting_limit": 4}
+    watched = Watched(supervise(terminal, driver, connect, **wiring))
     task = asyncio.create_task(watched.supervisor.run())
     try:
         yield watched

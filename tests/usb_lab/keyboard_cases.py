@@ -12,7 +12,7 @@ from hallctl.config.hall import Terminal
 from hallctl.controller.parts import connect_to, supervise
 from hallctl.driver import Key, KeyPressed, TerminalContext
 from hallctl.errors import TransportUnavailable
-from hallctl.transport import PortAddress
+from hallctl.transport import PortAddress, Tap
 from usb_lab.bench import CLOCK, Log, Watched, case, opened, seen, until
 from usb_lab.keyboard import KeyboardGadget
 
@@ -30,8 +30,9 @@ async def keypad(gadget: KeyboardGadget) -> AsyncIterator[tuple[Watched, list[An
 
     terminal = Terminal(id="keypad-1", driver="keyboard-keypad", port=gadget.url)
     driver = KEYPAD.make(TerminalContext("keypad-1", CLOCK, Log(), emit), KEYPAD.options())
-    connect, _line = connect_to(terminal, KEYPAD, {}, CLOCK)
-    watched = Watched(supervise(terminal, driver, connect, clock=CLOCK, log=Log(), on_state=note, waiting_limit=4))
+    connect, _line = connect_to(terminal, KEYPAD, {}, CLOCK, Tap(terminal.id, CLOCK))
+    wiring = {"buses": {}, "clock": CLOCK, "log": Log(), "on_state": note, "waiting_limit": 4}
+    watched = Watched(supervise(terminal, driver, connect, **wiring))
     task = asyncio.create_task(watched.supervisor.run())
     try:
         yield watched, said
