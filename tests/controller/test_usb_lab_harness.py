@@ -1,4 +1,4 @@
-"""The harness of scripts/usb-lab builds terminals as the controller does: told here in a second, not by CI at its end."""
+"""The harness of scripts/usb-lab builds terminals as the controller does: told here in a second, not by CI last."""
 
 from types import SimpleNamespace
 
