@@ -53,14 +53,22 @@ async def keys_are_heard() -> None:
             assert said == [KeyPressed(Key.NEXT, "17"), KeyPressed(Key.RECALL)], said
 
 
+def _opened_beside(path: str, found: list[int]) -> bool:
+    """Open it without hallctl; until udev has renewed the name it leads to the keyboard of the case before."""
+    with contextlib.suppress(OSError):
+        found.append(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    return bool(found)
+
+
 @case("input: who reads the keyboard beside the daemon hears nothing, and cannot take it")
 async def keys_are_nobody_elses() -> None:
     async with KeyboardGadget() as gadget:
         await gadget.plug()
         await seen(gadget.url)
         path = PortAddress.parse(gadget.url).path
-        await until("the name leads to the new device", lambda: os.access(path, os.R_OK))
-        other = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        found: list[int] = []
+        await until("the name leads to the new device", lambda: found or _opened_beside(path, found))
+        (other,) = found
         try:
             async with keypad(gadget) as (terminal, said):
                 await terminal.online()
