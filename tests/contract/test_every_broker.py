@@ -263,7 +263,13 @@ async def push(place: Place, path, told, **rules) -> Driver:
         return await begin(desk, wanted, await prepare(desk, wanted), told.append)
 
     async with asyncio.timeout(120):
-        return await see_through(desk, start, told.append)
+        while True:
+            try:
+                return await see_through(desk, start, told.append)
+            except LinkError:  # a cluster drops who comes in a bad moment, before anything was begun: asked again
+                if place.retains_everywhere:
+                    raise
+                await asyncio.sleep(1)
 
 
 async def finish_what_this_node_believes_unfinished(place: Place, desk: Desk) -> None:
