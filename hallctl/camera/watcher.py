@@ -147,7 +147,7 @@ class Tape:
             fields = {"path": str(taken.path), "size": taken.size, "sha256": taken.sha256, "covers": taken.covers}
             self._say("clip", name=name, **fields)
         if trouble is not None:
-            code = getattr(trouble, "code", "evidence.failed")
+            code = trouble.code or "evidence.failed"
             self._say("clip_failed", name=name, code=code, message=trouble.message, hint=trouble.hint)
 
 

@@ -129,7 +129,7 @@ def _print_words(
 def _tell(line: str, error: ConfigError) -> None:
     """A mistake as the loader words it; below it, for whoever does not read English, what the book says."""
     click.echo(line)
-    for words in book_lines(str(getattr(error, "code", ""))):
+    for words in book_lines(error.code):
         click.echo(f"  {words}")
 
 
@@ -177,7 +177,7 @@ def _described(error: ConfigError) -> dict[str, object]:
         "path": error.path,
         "line": error.line or None,
         "pointer": error.pointer,
-        "code": getattr(error, "code", "invalid"),
+        "code": error.code or "invalid",
         "message": error.message,
         "hint": error.hint,
         "fatal": getattr(error, "fatal", False),

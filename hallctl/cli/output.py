@@ -35,7 +35,7 @@ def report_error(exc: HallctlError) -> int:
     match exc:
         case ConfigErrors():
             for error in exc.errors:
-                for line in (error_line(str(error)), *book_lines(str(getattr(error, "code", "")))):
+                for line in (error_line(str(error)), *book_lines(error.code)):
                     click.echo(line, err=True)
             click.echo(error_line(exc.message), err=True)
         case ConfigError(path=str(path)) if path:
@@ -78,5 +78,5 @@ def _plain(value: Any) -> str:
 
 
 def _tell(exc: HallctlError, message: str) -> None:
-    for line in lines_of(str(getattr(exc, "code", "")), message, exc.hint):
+    for line in lines_of(exc.code, message, exc.hint):
         click.echo(line, err=True)

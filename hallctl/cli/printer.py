@@ -92,7 +92,7 @@ def _reply(data: dict[str, Any], result: PrintOutcome | HallctlError) -> Reply:
             return Reply("direct", ReplyState.SUCCEEDED, data={**data, "confirmed_by": confirmed_by})
         case PrintOutcome(reason=reason):
             return Reply("direct", ReplyState.UNKNOWN, "ticket.unknown", reason, "look at the printer", data)
-    return Reply("direct", ReplyState.FAILED, getattr(result, "code", "error"), result.message, result.hint, data)
+    return Reply("direct", ReplyState.FAILED, result.code or "error", result.message, result.hint, data)
 
 
 def _print_abilities(data: Mapping[str, Any]) -> None:

@@ -35,7 +35,7 @@ DUTY_KEPT_DAYS = 7
 STARTING = "camera.starting"
 MIN_SCORE = 0.3  # until the camera has said its own
 MIB = 1 << 20
-UNPLUGGED = ("camera.unreachable", "camera.stalled", "camera.ended", "camera.silent", "camera.lost")
+UNPLUGGED = ("camera.unreachable", "camera.stalled", "camera.ended", "camera.silent")
 _BLIND = {
     "unplugged": "no picture comes from camera {camera}",
     "dark": "the picture of camera {camera} is black",

@@ -41,7 +41,7 @@ class Observing:
         except RequestRefused as exc:
             return Reply(command.id, ReplyState.REJECTED, exc.code, exc.message, exc.hint)
         except HallctlError as exc:
-            return Reply(command.id, ReplyState.FAILED, getattr(exc, "code", "error"), exc.message, exc.hint)
+            return Reply(command.id, ReplyState.FAILED, exc.code or "error", exc.message, exc.hint)
         return Reply(command.id, ReplyState.SUCCEEDED, data=result.model_dump(mode="json", exclude_defaults=True))
 
     async def _look(self, command: Command) -> LookResult:

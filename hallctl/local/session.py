@@ -120,7 +120,7 @@ class LocalSession:
             await self._intake.take(request.name, payload, self._publish, here=True)
         except HallctlError as exc:  # the event log's disk refuses: without a record nothing is done
             self._unanswered.discard(command.id)
-            code = getattr(exc, "code", "error")
+            code = exc.code or "error"
             await self._tell(Reply(command.id, ReplyState.FAILED, code, exc.message, exc.hint))
 
     async def _publish(self, reply: Reply) -> None:
@@ -157,7 +157,7 @@ class LocalSession:
         except LinkError:
             return  # the client does not read: nobody can be told
         except HallctlError as exc:
-            reply = Reply(name, ReplyState.FAILED, getattr(exc, "code", "error"), exc.message, exc.hint)
+            reply = Reply(name, ReplyState.FAILED, exc.code or "error", exc.message, exc.hint)
         await self._tell(reply)
 
     async def _stop_streams(self) -> None:

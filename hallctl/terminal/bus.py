@@ -231,7 +231,7 @@ class Bus:
 
     def _report(self, exc: HallctlError) -> None:
         if not self._reported:
-            code = getattr(exc, "code", "config.invalid")
+            code = exc.code or "config.invalid"
             self._log.warning("bus lost", bus=self.name, code=code, message=exc.message, hint=exc.hint)
         self._reported = True
 

@@ -51,12 +51,9 @@ class Counters:
 
     bytes_in: int = 0
     bytes_out: int = 0
-    chunks_in: int = 0
-    chunks_out: int = 0
     openings: int = 0
     errors: int = 0
     last_in: datetime | None = None
-    last_out: datetime | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -113,15 +110,13 @@ class Tap:
     def sent(self, data: bytes) -> None:
         """Bytes that are being handed to the port."""
         self.counters.bytes_out += len(data)
-        self.counters.chunks_out += 1
-        self.counters.last_out = self._keep(Direction.OUT, data)
+        self._keep(Direction.OUT, data)
 
     def received(self, data: bytes) -> None:
         """Bytes that have come."""
         if not data:
             return
         self.counters.bytes_in += len(data)
-        self.counters.chunks_in += 1
         self.counters.last_in = self._keep(Direction.IN, data)
 
     def opened(self, port: str) -> None:

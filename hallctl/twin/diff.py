@@ -29,11 +29,6 @@ class Difference:
     kept: frozenset[str]
     sections: frozenset[str]
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether both documents mean the same."""
-        return not (self.started or self.restarted or self.stopped or self.sections)
-
 
 def difference(old: HallDocument, new: HallDocument) -> Difference:
     """What it takes to come from ``old`` to ``new``. Terminals that were left out of a document count as missing."""

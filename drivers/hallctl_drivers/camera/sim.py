@@ -68,7 +68,6 @@ class CameraSimulator(StreamSimulator):
         self._loops: dict[str, Loop] = {}
         self.scene = fault if fault in SCENES else ("present" if self._person else "empty")
         self.refused: list[str] = []
-        self.clients = 0
 
     def set_scene(self, scene: str) -> None:
         """Change what is seen: present, empty, black or frozen."""
@@ -102,7 +101,6 @@ class CameraSimulator(StreamSimulator):
             await asyncio.gather(*connections, return_exceptions=True)
 
     async def _converse(self, reader: asyncio.StreamReader, client: Client) -> None:
-        self.clients += 1
         try:
             while (request := await _read_request(reader)) is not None:
                 client.writer.write(self._answer(request, client))
@@ -114,7 +112,6 @@ class CameraSimulator(StreamSimulator):
         except (ConnectionError, asyncio.IncompleteReadError, ValueError):
             return
         finally:
-            self.clients -= 1
             if client.playing is not None:
                 client.playing.cancel()
             client.writer.close()
