@@ -1,5 +1,6 @@
 """What people who look for a cause ask of a running daemon, beside the hall's own commands: no device is acted upon."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from hallctl.clock import Clock
@@ -84,15 +85,10 @@ class Observing:
         """Wait until there is a record after ``after``, and a moment longer for what belongs to it."""
         if tap.number > after or wait_s <= 0:
             return
-        listener = tap.listen(limit=1)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with self._clock.timeout(wait_s):
-                await listener.next()
+                await tap.newer(after)
             await self._clock.sleep(GATHER_S)
-        except TimeoutError:
-            return
-        finally:
-            tap.leave(listener)
 
 
 def record_of(chunk: Chunk) -> TraceRecord:

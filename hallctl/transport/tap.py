@@ -1,4 +1,4 @@
-"""What crosses a terminal's port, kept for whoever asks later: the last bytes both ways, counters, and live listeners.
+"""What crosses a terminal's port, kept for whoever asks later: the last bytes both ways, and counters.
 
 Nobody can say at 9:05 what a printer answered at 9:04 unless it was kept. A tap costs a terminal some ten thousand
 bytes of memory and a call a chunk; it never delays, and never keeps a byte from passing.
@@ -7,7 +7,7 @@ bytes of memory and a call a chunk; it never delays, and never keeps a byte from
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -20,7 +20,6 @@ from hallctl.transport.uart import UartState
 KEEP_CHUNKS = 512
 KEEP_BYTES = 64 * 1024
 PIECE_BYTES = 4096  # a long write is kept in pieces, so that a ring keeps the end of a picture that is larger than it
-LISTENER_LIMIT = 4096  # chunks that a listener may be behind
 
 Opener = Callable[[PortAddress, Clock], Awaitable[Transport]]
 
@@ -56,37 +55,8 @@ class Counters:
     last_in: datetime | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Listener:
-    """Chunks as they pass, bounded: what its reader is too slow for is dropped, and counted in ``dropped``."""
-
-    limit: int = LISTENER_LIMIT
-    dropped: int = 0
-    _waiting: deque[Chunk] = field(default_factory=deque)
-    _filled: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def put(self, chunk: Chunk) -> None:
-        """Never waits: the oldest chunk makes room."""
-        if len(self._waiting) >= self.limit:
-            self._waiting.popleft()
-            self.dropped += 1
-        self._waiting.append(chunk)
-        self._filled.set()
-
-    async def next(self) -> Chunk:
-        """Wait for the next one. Cancelling loses none."""
-        while not self._waiting:
-            self._filled.clear()
-            await self._filled.wait()
-        return self._waiting.popleft()
-
-    def waiting(self) -> bool:
-        """Whether ``next`` would return at once."""
-        return bool(self._waiting)
-
-
 class Tap:
-    """One terminal's (or bus's) ring, counters and listeners."""
+    """One terminal's (or bus's) ring and counters."""
 
     def __init__(self, name: str, clock: Clock, *, port: str = "") -> None:
         self.name = name
@@ -96,7 +66,7 @@ class Tap:
         self._number = 0
         self._ring: deque[Chunk] = deque()
         self._size = 0
-        self._listeners: list[Listener] = []
+        self._passed = asyncio.Event()
 
     @property
     def number(self) -> int:
@@ -135,15 +105,11 @@ class Tap:
             return
         self._add(Chunk(self._next(), self._clock.now(), self._clock.monotonic(), Direction.NOTE, note=text))
 
-    def listen(self, limit: int = LISTENER_LIMIT) -> Listener:
-        """Chunks from now on; give the listener back with ``leave``."""
-        listener = Listener(limit)
-        self._listeners.append(listener)
-        return listener
-
-    def leave(self, listener: Listener) -> None:
-        """It gets nothing more; twice is harmless."""
-        self._listeners = [known for known in self._listeners if known is not listener]
+    async def newer(self, than: int) -> None:
+        """Wait until a chunk behind number ``than`` has passed."""
+        while self._number <= than:
+            self._passed.clear()
+            await self._passed.wait()
 
     def _keep(self, direction: Direction, data: bytes) -> datetime:
         now, seconds = self._clock.now(), self._clock.monotonic()
@@ -163,8 +129,7 @@ class Tap:
         self._size += len(chunk.data)
         while len(self._ring) > KEEP_CHUNKS or self._size > KEEP_BYTES:
             self._size -= len(self._ring.popleft().data)
-        for listener in self._listeners:
-            listener.put(chunk)
+        self._passed.set()
 
 
 class TappedTransport(Transport):

@@ -111,20 +111,12 @@ def test_chunks_are_numbered_so_that_a_gap_shows(tap) -> None:
     assert [chunk.number for chunk in tap.ring(after=KEEP_CHUNKS + 8)] == [KEEP_CHUNKS + 9, KEEP_CHUNKS + 10]
 
 
-async def test_a_listener_gets_chunks_as_they_pass_and_nothing_after_it_left(tap) -> None:
-    listener = tap.listen()
-    waiting = asyncio.create_task(listener.next())
+async def test_everybody_who_waits_is_woken_by_what_passes_and_not_by_what_has_passed(tap) -> None:
+    tap.sent(b"before")
+    waiting = [asyncio.create_task(tap.newer(1)) for _ in range(2)]
     await asyncio.sleep(0)
-    tap.sent(b"now")
-    assert (await waiting).data == b"now"
-    tap.leave(listener)
-    tap.sent(b"later")
-    assert not listener.waiting()
-
-
-async def test_a_slow_listener_loses_the_oldest_and_is_told_how_many(tap) -> None:
-    listener = tap.listen(limit=2)
-    for word in (b"one", b"two", b"three"):
-        tap.sent(word)
-    assert listener.dropped == 1
-    assert [(await listener.next()).data for _ in range(2)] == [b"two", b"three"]
+    assert not any(task.done() for task in waiting)
+    tap.received(b"now")
+    await asyncio.gather(*waiting)
+    await tap.newer(1)
+    assert [chunk.data for chunk in tap.ring(after=1)] == [b"now"]
