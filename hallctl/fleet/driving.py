@@ -92,7 +92,7 @@ class Driver:
         self._stop_asked: str | None = None
 
     def stop_and_go_back(self, reason: str) -> None:
-        """Somebody wants it to end: at the next tick everything that got it goes back."""
+        """Somebody wants it to end: at the start, or the next tick, everything that got it goes back."""
         self._stop_asked = reason
 
     async def begin(self) -> None:
@@ -114,7 +114,8 @@ class Driver:
         try:
             for topics in self._part_of:
                 self._hear(topics)
-            self._put(self.rollout.start(self._clock.monotonic()))
+            stop, self._stop_asked = self._stop_asked or "", None
+            self._put(self.rollout.start(self._clock.monotonic(), stop))
             async with asyncio.TaskGroup() as group:
                 beat = group.create_task(self._beat())
                 tick = group.create_task(self._tick())

@@ -24,6 +24,7 @@ from hallctl.link.rollouts import (
     RolloutPhase,
     RolloutRules,
     TargetRow,
+    head_topic,
     outcomes_topic,
     targets_topic,
 )
@@ -145,10 +146,11 @@ async def see_through(desk: Desk, start: Callable[[], Awaitable[Driver | None]],
     return driver
 
 
-async def take_up(desk: Desk, rollout: str | None, tell: Tell, *, take_over: bool) -> Driver:
+async def take_up(desk: Desk, rollout: str | None, tell: Tell, *, take_over: bool, back: str | None = None) -> Driver:
     """Go on with a rollout that was interrupted; ``None``: the only one. The desk is connected.
 
-    Raises ``RequestRefused`` when there is none, when it is not clear which one, or another desk is driving it.
+    ``back``: why it shall be taken back instead of going on. Raises ``RequestRefused`` when there is none, when it is
+    not clear which one, or another desk is driving it; ``LinkError`` when the broker has lost what that needs.
     """
     await desk.subscribe(HEAD_FILTER)
     await desk.settle()
@@ -160,19 +162,31 @@ async def take_up(desk: Desk, rollout: str | None, tell: Tell, *, take_over: boo
     await desk.settle()
     rows = desk.book.rows(head.id)
     if rows is None:
-        hint = "push again; hallctl fleet status says who runs what"
-        raise LinkError(
-            f"the broker has lost part of rollout {head.id}: nobody knows its targets", code="rollout.lost", hint=hint
-        )
+        raise await _without_targets(desk, head, back)
     await desk.unsubscribe(DOCUMENT_FILTER)
-    _require_documents(desk, head, rows)
     await _read_registry(desk, sites_of(rows))
+    if back is None:
+        _require_documents(desk, head, rows)
     plan = Plan(tuple(rows), tuple(head.waves), head.rules, head.health)
     engine = Rollout(plan, desk.is_online, desk.book.progress(head.id))
     mine = head.model_copy(update={"desk": desk.id, "epoch": head.epoch + 1, "beat": 0})
     driver = Driver(desk, engine, mine, dict(desk.book.documents), tell)
+    if back is not None:
+        driver.stop_and_go_back(back)
     await driver.claim()
     return driver
+
+
+async def _without_targets(desk: Desk, head: RolloutHead, back: str | None) -> LinkError:
+    """Nobody can go on with it. Whoever wants it taken back wants it to end: it ends, and stands in nobody's way."""
+    lost = f"the broker has lost part of rollout {head.id}: nobody knows its targets"
+    hint = "push again; hallctl fleet status says who runs what"
+    if back is not None:
+        update = {"desk": desk.id, "epoch": head.epoch + 1, "phase": RolloutPhase.ABORTED}
+        update |= {"reason": "its targets are lost", "at": desk.clock.now(), "ended_at": desk.clock.now()}
+        await desk.publish(head_topic(head.id), head.model_copy(update=update).encode(), retain=True)
+        lost += "; it is ended, and nothing was taken back"
+    return LinkError(lost, code="rollout.lost", hint=hint)
 
 
 def sites_of(rows: Sequence[TargetRow]) -> tuple[str, ...]:
@@ -266,8 +280,15 @@ async def _require_dead(desk: Desk, head: RolloutHead) -> None:
 def _require_documents(desk: Desk, head: RolloutHead, rows: Sequence[TargetRow]) -> None:
     if head.phase is not RolloutPhase.RUNNING:
         return
-    if missing := {row.document for row in rows} - desk.book.documents.keys():
+    if missing := {row.document for row in rows if not _runs(desk, row)} - desk.book.documents.keys():
         hint = f"take it back: hallctl fleet push --go-back {head.id}, then push again"
         raise LinkError(
             f"the broker has lost {len(missing)} documents of rollout {head.id}", code="rollout.lost", hint=hint
         )
+
+
+def _runs(desk: Desk, row: TargetRow) -> bool:
+    """Whether a target says that it runs what it shall: it needs nothing more."""
+    view = desk.reader.controllers.get(row.topics)
+    report = view.reported if view else None
+    return report is not None and (report.applied_version, report.applied_hash) == (row.version, row.document)

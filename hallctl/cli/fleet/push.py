@@ -142,9 +142,8 @@ async def _push(desk: Desk, request: PushRequest, progress: Progress) -> int:
 
 async def _go_on(desk: Desk, resume: str | None, go_back: str | None, progress: Progress, *, take_over: bool) -> int:
     async def start() -> Driver:
-        driver = await take_up(desk, go_back or resume or None, progress, take_over=take_over)
-        if go_back is not None:
-            driver.stop_and_go_back(f"{desk.by} said so")
+        back = None if go_back is None else f"{desk.by} said so"
+        driver = await take_up(desk, go_back or resume or None, progress, take_over=take_over, back=back)
         _begun(driver, progress)
         return driver
 
