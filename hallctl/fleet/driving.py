@@ -72,10 +72,16 @@ def outranks(other: RolloutHead, mine: RolloutHead) -> bool:
 
 
 class Driver:
-    """One rollout and the desk that drives it."""
+    """One rollout and the desk that drives it; ``back``: why everything that got it shall go back."""
 
     def __init__(
-        self, desk: Desk, rollout: Rollout, head: RolloutHead, documents: dict[str, Document], tell: Tell
+        self,
+        desk: Desk,
+        rollout: Rollout,
+        head: RolloutHead,
+        documents: dict[str, Document],
+        tell: Tell,
+        back: str | None = None,
     ) -> None:
         self.rollout = rollout
         self.head = head
@@ -89,11 +95,7 @@ class Driver:
         self._outranked: RolloutHead | None = None
         self._part_of = {t.topics: n for n, part in enumerate(in_parts(rollout.plan.targets)) for t in part}
         self._dirty = set(self._part_of.values()) if rollout.wave >= 0 else set()
-        self._stop_asked: str | None = None
-
-    def stop_and_go_back(self, reason: str) -> None:
-        """Somebody wants it to end: at the start, or the next tick, everything that got it goes back."""
-        self._stop_asked = reason
+        self._back = back
 
     async def begin(self) -> None:
         """Keep a new rollout at the broker; the head comes last, and from then on any desk can go on with it."""
@@ -114,8 +116,7 @@ class Driver:
         try:
             for topics in self._part_of:
                 self._hear(topics)
-            stop, self._stop_asked = self._stop_asked or "", None
-            self._put(self.rollout.start(self._clock.monotonic(), stop))
+            self._put(self.rollout.start(self._clock.monotonic(), back=self._back))
             async with asyncio.TaskGroup() as group:
                 beat = group.create_task(self._beat())
                 tick = group.create_task(self._tick())
@@ -196,9 +197,6 @@ class Driver:
                 if outranks(other, self.head):
                     raise self._taken_over(other)
                 await self._publish_head()  # a desk of an earlier epoch did not know yet
-            if self._stop_asked is not None:
-                self._put(self.rollout.abort(self._stop_asked, self._clock.monotonic()))
-                self._stop_asked = None
             now = self._clock.monotonic()
             self._put(self.rollout.tick(now))
             looked_s = self._clock.monotonic() - now

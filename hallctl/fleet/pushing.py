@@ -24,6 +24,8 @@ from hallctl.link.rollouts import (
     RolloutPhase,
     RolloutRules,
     TargetRow,
+    document_topic,
+    encode_document,
     head_topic,
     outcomes_topic,
     targets_topic,
@@ -165,14 +167,13 @@ async def take_up(desk: Desk, rollout: str | None, tell: Tell, *, take_over: boo
         raise await _without_targets(desk, head, back)
     await desk.unsubscribe(DOCUMENT_FILTER)
     await _read_registry(desk, sites_of(rows))
+    await _recover_documents(desk, rows)
     if back is None:
         _require_documents(desk, head, rows)
     plan = Plan(tuple(rows), tuple(head.waves), head.rules, head.health)
     engine = Rollout(plan, desk.is_online, desk.book.progress(head.id))
     mine = head.model_copy(update={"desk": desk.id, "epoch": head.epoch + 1, "beat": 0})
-    driver = Driver(desk, engine, mine, dict(desk.book.documents), tell)
-    if back is not None:
-        driver.stop_and_go_back(back)
+    driver = Driver(desk, engine, mine, dict(desk.book.documents), tell, back)
     await driver.claim()
     return driver
 
@@ -280,15 +281,18 @@ async def _require_dead(desk: Desk, head: RolloutHead) -> None:
 def _require_documents(desk: Desk, head: RolloutHead, rows: Sequence[TargetRow]) -> None:
     if head.phase is not RolloutPhase.RUNNING:
         return
-    if missing := {row.document for row in rows if not _runs(desk, row)} - desk.book.documents.keys():
+    if missing := {row.document for row in rows} - desk.book.documents.keys():
         hint = f"take it back: hallctl fleet push --go-back {head.id}, then push again"
         raise LinkError(
             f"the broker has lost {len(missing)} documents of rollout {head.id}", code="rollout.lost", hint=hint
         )
 
 
-def _runs(desk: Desk, row: TargetRow) -> bool:
-    """Whether a target says that it runs what it shall: it needs nothing more."""
-    view = desk.reader.controllers.get(row.topics)
-    report = view.reported if view else None
-    return report is not None and (report.applied_version, report.applied_hash) == (row.version, row.document)
+async def _recover_documents(desk: Desk, rows: Sequence[TargetRow]) -> None:
+    """What the broker has lost of the documents, new and former, is asked of boxes that run them, and kept again."""
+    lost = {hash_ for row in rows for hash_ in (row.document, row.previous)} - desk.book.documents.keys()
+    views = [desk.reader.controllers[row.topics] for row in rows if row.topics in desk.reader.controllers]
+    run_it = [view for view in views if view.reported is not None and view.reported.applied_hash in lost]
+    found = {document_hash(one): one for one in (await present_documents(desk, run_it)).values()}
+    desk.book.documents.update(found)
+    await desk.publish_all((document_topic(hash_), encode_document(one)) for hash_, one in found.items())

@@ -71,14 +71,14 @@ class Rollout:
         """One target's standing."""
         return self._standings.get(topics)
 
-    def start(self, now: float, stop: str = "") -> list[Effect]:
+    def start(self, now: float, *, back: str | None = None) -> list[Effect]:
         """Begin, or go on after an interruption (also of the broker): what may be lost is sent again.
 
-        ``stop``: why it shall go back instead; then nothing of it is sent any more.
+        ``back``: why it shall go back instead; then nothing of it is sent any more.
         """
         self._started = True
-        if stop and self.phase is RolloutPhase.RUNNING:
-            return self.abort(stop, now)
+        if back is not None and self.phase is RolloutPhase.RUNNING:
+            return self.abort(back, now)
         if self.phase.over:  # it may have ended while the broker was away
             return [self._save(), Finished(self.phase)]
         if self.wave < 0:

@@ -90,12 +90,10 @@ class Sender:
         self._put(self._rollout.withdrawn(target.topics, self._desk.clock.monotonic()))
 
     async def _want(self, target: TargetRow, version: int, hash_: str, head: RolloutHead, health: HealthRule) -> None:
-        if (document := self._documents.get(hash_)) is None:
-            raise LinkError("the broker has lost the document: push again", code="rollout.lost")
         desired = Desired(
             version=version,
             hash=hash_,
-            document=document,
+            document=self._documents[hash_],
             at=self._desk.clock.now(),
             by=head.by,
             rollout=head.id,

@@ -272,9 +272,7 @@ async def push(place: Place, path, told, **rules) -> Driver:
         while True:
             try:
                 return await see_through(desk, start, told.append)
-            except (
-                LinkError
-            ) as exc:  # a cluster drops who comes in a bad moment, before anything was begun: asked again
+            except LinkError as exc:  # a cluster drops who comes in a bad moment, before anything was begun
                 if place.retains_everywhere:
                     raise
                 told.append(str(exc))

@@ -162,9 +162,7 @@ async def in_service(scene: Scene) -> None:
     """The way from the centre to the box through the node is shown to work before it is cut."""
 
     async def asking() -> None:
-        while (
-            True
-        ):  # a node that has come back a moment ago may still drop who comes: the same id, until it is answered
+        while True:  # a node that has just come back may drop who comes: the same id, until it is answered
             await ask(scene.centre, scene.box, "number.recall", {"window": "w1"}, "c-0")
             await asyncio.sleep(1)
 

@@ -10,7 +10,7 @@ from hallctl.errors import LinkError
 from hallctl.fleet.desk import Desk
 from hallctl.fleet.pushing import take_up
 from hallctl.fleet.rollout_values import Send, WaveBegun, WaveSettled
-from hallctl.link.rollouts import HEAD_FILTER, RolloutPhase, document_topic, targets_topic
+from hallctl.link.rollouts import DOCUMENT_FILTER, HEAD_FILTER, RolloutPhase, document_topic, targets_topic
 
 pytestmark = pytest.mark.rule("MQ-28")
 
@@ -33,7 +33,7 @@ async def desk_that_finds(fleet, *lost: str):
     """A new desk, after the broker has lost documents or targets; gives it with the rollout's head."""
     desk = Desk(fleet.settings, CLOCK, "wang@centre")
     async with desk.connected():
-        await desk.subscribe(HEAD_FILTER, "hall-fleet/v1/document/+")
+        await desk.subscribe(HEAD_FILTER, DOCUMENT_FILTER)
         await desk.settle()
         (head,) = desk.book.unfinished()
         if "documents" in lost:
@@ -44,28 +44,46 @@ async def desk_that_finds(fleet, *lost: str):
         yield desk, head
 
 
-async def test_without_its_documents_it_goes_back_as_far_as_somebody_knows_what_ran_before(fleet, tmp_path):
-    await interrupted(fleet, tmp_path, WaveSettled)
-    async with desk_that_finds(fleet, "documents") as (desk, head):
-        with pytest.raises(LinkError, match="lost 1 documents") as caught:
-            await take_up(desk, head.id, print, take_over=True)
-        assert f"--go-back {head.id}" in caught.value.hint
-        told: list[object] = []
-        driver = await take_up(desk, head.id, told.append, take_over=True, back="wang said so")
-        await driver.drive()
-    assert driver.rollout.phase is RolloutPhase.ABORTED
-    assert not any(isinstance(one, Send) for one in told)
-    assert driver.rollout.counts == {"took": 2, "back.failed": 2, "waiting": 2}
-    assert all("nobody knows what it ran before" in one.message for one in driver.rollout.standings if one.way_back)
-
-
-async def test_what_everybody_runs_needs_no_document_to_be_ended(fleet, tmp_path):
-    await interrupted(fleet, tmp_path, WaveSettled, first=4, observe_s=3.0)
+async def test_documents_that_boxes_run_are_asked_of_them_and_kept_again(fleet, tmp_path):
+    await interrupted(fleet, tmp_path, WaveSettled, observe_s=1.0)
     async with desk_that_finds(fleet, "documents") as (desk, head):
         driver = await take_up(desk, head.id, print, take_over=True)
+        other = Desk(fleet.settings, CLOCK)
+        async with other.connected():
+            await other.subscribe(DOCUMENT_FILTER)
+            await other.settle()
+        assert other.book.documents == desk.book.documents
         await driver.drive()
     assert (driver.rollout.phase, driver.rollout.counts) == (RolloutPhase.DONE, {"took": 4})
     assert fleet.running() == {NEW}
+
+
+async def test_what_ran_before_is_asked_of_boxes_that_still_run_it(fleet, tmp_path):
+    await interrupted(fleet, tmp_path, WaveSettled)
+    async with desk_that_finds(fleet, "documents") as (desk, head):
+        driver = await take_up(desk, head.id, print, take_over=True, back="wang said so")
+        await driver.drive()
+    assert driver.rollout.phase is RolloutPhase.ABORTED
+    assert driver.rollout.counts == {"took": 2, "back.back": 2, "waiting": 2}
+    assert fleet.running() == {OWN}
+
+
+async def test_a_document_that_nobody_runs_can_only_be_pushed_again(fleet, tmp_path):
+    await interrupted(fleet, tmp_path, WaveBegun)
+    async with desk_that_finds(fleet, "documents") as (desk, head):
+        with pytest.raises(LinkError, match="lost 1 documents") as caught:
+            await take_up(desk, head.id, print, take_over=True)
+    assert f"--go-back {head.id}" in caught.value.hint
+
+
+async def test_who_runs_what_nobody_knows_the_former_document_of_is_named(fleet, tmp_path):
+    await interrupted(fleet, tmp_path, WaveSettled, first=4)
+    async with desk_that_finds(fleet, "documents") as (desk, head):
+        driver = await take_up(desk, head.id, print, take_over=True, back="wang said so")
+        await driver.drive()
+    assert driver.rollout.phase is RolloutPhase.ABORTED
+    assert driver.rollout.counts == {"took": 4, "back.failed": 4}
+    assert all("nobody knows what it ran before" in one.message for one in driver.rollout.standings)
 
 
 async def test_without_its_targets_it_can_only_be_ended_and_is_in_nobodys_way_then(fleet, tmp_path):

@@ -197,10 +197,9 @@ async def test_a_desk_that_is_alive_is_not_disturbed_unless_somebody_insists(fle
         with pytest.raises(RequestRefused, match="is being driven") as caught:
             await take_up(desk, None, told.append, take_over=False)
         assert "--take-over" in caught.value.hint
-        driver = await take_up(desk, None, told.append, take_over=True)
+        driver = await take_up(desk, None, told.append, take_over=True, back="wang said so")
         with pytest.raises(TakenOver):
             await first
-        driver.stop_and_go_back("wang said so")
         await driver.drive()
     assert driver.rollout.phase is RolloutPhase.ABORTED
     assert fleet.running() == {OWN}
